@@ -7,7 +7,7 @@
 
 typedef struct network {
     rml_model_desc desc;
-    rml_network network; // with everything that settings may ask for
+    void (*build)(rml_params *params);
     // What is added to the outputs of a graph file of this network, or NULL.
     rml_status (*adopt)(rml_graph *graph, rml_error *err);
 } network;
@@ -15,59 +15,51 @@ typedef struct network {
 static const network *network_at(size_t index)
 {
     static const network networks[] = {
-        {{"wav2lip", "lip-sync a face to 0.2 s of mel spectrogram"},
-         {"wav2lip", rml_build_wav2lip, &rml_kit_whole},
-         NULL},
+        {{"wav2lip", "lip-sync a face to 0.2 s of mel spectrogram"}, rml_build_wav2lip, NULL},
         {{"syncnet", "tell whether five frames of lips belong to 0.2 s of mel spectrogram"},
-         {"syncnet", rml_build_syncnet, &rml_kit_whole},
+         rml_build_syncnet,
          NULL},
         {{"syncnet-latent", "the same of latents and vectors of Wav2Vec2 or Whisper"},
-         {"syncnet-latent", rml_build_syncnet_latent, &rml_kit_whole},
+         rml_build_syncnet_latent,
          NULL},
-        {{"s3fd", "find faces in an image of any size from 32x32"},
-         {"s3fd", rml_build_s3fd, &rml_kit_whole},
-         NULL},
+        {{"s3fd", "find faces in an image of any size from 32x32"}, rml_build_s3fd, NULL},
         {{"ffdnet", "take noise of a known level out of an image of any size"},
-         {"ffdnet", rml_build_ffdnet, &rml_kit_whole},
+         rml_build_ffdnet,
          NULL},
         {{"ffdnet-map", "the same with a level for each block of 2x2 pixels"},
-         {"ffdnet-map", rml_build_ffdnet_map, &rml_kit_whole},
+         rml_build_ffdnet_map,
          NULL},
         {{"mobilenetv2", "tell what an image shows"},
-         {"mobilenetv2", rml_build_mobilenetv2, &rml_kit_whole},
+         rml_build_mobilenetv2,
          rml_graph_end_in_softmax}, // its outputs are probabilities
         {{"lstm", "tell the class of a sequence of numbers"},
-         {"lstm", rml_build_lstm, &rml_kit_whole},
+         rml_build_lstm,
          rml_graph_end_in_logits},
         {{"lstm-stream", "the same piece by piece: its state goes in and comes out"},
-         {"lstm-stream", rml_build_lstm_stream, &rml_kit_whole},
+         rml_build_lstm_stream,
          NULL},
         {{"unet", "make a latent of a latent, a time step and what is to be attended to"},
-         {"unet", rml_build_unet, &rml_kit_whole},
+         rml_build_unet,
          NULL},
         {{"unet-step0", "the same at time step 0, whose embedding is computed beforehand"},
-         {"unet-step0", rml_build_unet_step0, &rml_kit_whole},
+         rml_build_unet_step0,
          NULL},
         {{"vae-encoder", "turn an image into the parameters of a latent, an eighth of its size"},
-         {"vae-encoder", rml_build_vae_encoder, &rml_kit_whole},
+         rml_build_vae_encoder,
          NULL},
-        {{"vae-decoder", "turn a latent into an image"},
-         {"vae-decoder", rml_build_vae_decoder, &rml_kit_whole},
-         NULL},
-        {{"wav2vec2", "speech to a vector for each 20 ms"},
-         {"wav2vec2", rml_build_wav2vec2, &rml_kit_whole},
-         NULL},
+        {{"vae-decoder", "turn a latent into an image"}, rml_build_vae_decoder, NULL},
+        {{"wav2vec2", "speech to a vector for each 20 ms"}, rml_build_wav2vec2, NULL},
         {{"wav2vec2-norm", "in parts: what the first layer of a whole clip is normalised by"},
-         {"wav2vec2-norm", rml_build_wav2vec2_norm, &rml_kit_whole},
+         rml_build_wav2vec2_norm,
          NULL},
         {{"wav2vec2-features", "in parts: the convolutions, for any piece of the clip"},
-         {"wav2vec2-features", rml_build_wav2vec2_features, &rml_kit_whole},
+         rml_build_wav2vec2_features,
          NULL},
         {{"wav2vec2-encoder", "in parts: the transformer, for the whole clip"},
-         {"wav2vec2-encoder", rml_build_wav2vec2_encoder, &rml_kit_whole},
+         rml_build_wav2vec2_encoder,
          NULL},
         {{"whisper-encoder", "half a minute of speech to what each layer makes of it"},
-         {"whisper-encoder", rml_build_whisper_encoder, &rml_kit_whole},
+         rml_build_whisper_encoder,
          NULL},
     };
     return index < sizeof networks / sizeof *networks ? &networks[index] : NULL;
@@ -93,6 +85,12 @@ static rml_status find_network(const char *name, const network **out, rml_error 
                     known);
 }
 
+// With everything that settings may ask for.
+static rml_network whole_of(const network *found)
+{
+    return (rml_network){found->desc.name, found->build, &rml_kit_whole};
+}
+
 // The network of a graph file, which must be one of ours, by the names of our ports.
 static rml_status adopt(rml_model **out, const network *chosen, const rml_weights *weights,
                         const rml_model_settings *settings, rml_error *err)
@@ -109,7 +107,8 @@ static rml_status adopt(rml_model **out, const network *chosen, const rml_weight
     }
     const rml_params_source source = {.config = settings->config};
     rml_graph_init(&like, (*out)->allocator);
-    rml_status status = rml_network_build(&like, &chosen->network, &source, &trained, err);
+    const rml_network whole = whole_of(chosen);
+    rml_status status = rml_network_build(&like, &whole, &source, &trained, err);
     if (status == RML_OK && (*out)->graph.state_count)
         status = rml_fail(err, RML_ERR_UNSUPPORTED,
                           "it keeps states, and this network has none (run-model exec takes it as "
@@ -136,8 +135,9 @@ rml_status rml_model_create(rml_model **out, const char *name, const rml_weights
     *out = NULL;
     RML_TRY(rml_settings_take(&given, sizeof given, settings, "rml_model_settings", err));
     RML_TRY(find_network(name, &found, err));
+    const rml_network whole = whole_of(found);
     if (!weights || !rml_weights_is_graph(weights, NULL, NULL))
-        return rml_model_create_network(out, &found->network, weights, settings, err);
+        return rml_model_create_network(out, &whole, weights, settings, err);
     RML_TRY(adopt(out, found, weights, &given, err));
     return rml_model_improve(out, &given, err);
 }
@@ -156,7 +156,8 @@ rml_status rml_weights_create_random(rml_weights **out, const char *name, uint64
     RML_TRY(rml_weights_create(out, allocator, err));
     rml_graph_init(&graph, allocator);
     const rml_params_source source = {.fill = *out, .seed = seed, .config = given.config};
-    const rml_status status = rml_network_build(&graph, &found->network, &source, &trained, err);
+    const rml_network whole = whole_of(found);
+    const rml_status status = rml_network_build(&graph, &whole, &source, &trained, err);
     rml_graph_release(&graph);
     if (status != RML_OK)
         rml_weights_close(out);

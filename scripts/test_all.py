@@ -10,10 +10,7 @@ import shutil
 import sys
 import time
 
-from test_steps import LOGS, Runner, coverage, fuzz, preset, python
-
-# Of an emulated or instrumented CPU: tests take smaller sizes and fewer cases of the same.
-SLOW = {"RUN_MODEL_SLOW_TESTS": "1"}
+from test_steps import LOGS, SLOW, Runner, coverage, fuzz, preset, python
 
 # name: what to run, what it shows
 STEPS = {
@@ -32,8 +29,7 @@ STEPS = {
     "msan": (preset("msan", "-E", "^check-kernels$", env=SLOW),
              "MemorySanitizer on the C tests, portable C"),
     "python": (python("tests"), "the program against PyTorch, OpenCV, librosa and others"),
-    "coverage": (coverage(env=SLOW),
-                 "lines and branches of tensor, graph, engine, loaders, writers"),
+    "coverage": (coverage, "lines and branches of tensor, graph, engine, loaders, writers"),
 }
 FAST = {
     "release": STEPS["release"],

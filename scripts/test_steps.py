@@ -23,6 +23,8 @@ PYTEST_SECONDS = 1500
 FUZZ_SECONDS = 600  # of each target, in the long tier
 COVERED = ("tensor", "graph", "engine", "loaders", "writers")
 LEAST_COVERED = 90  # percent of lines
+# Of an emulated or instrumented CPU: tests take smaller sizes and fewer cases of the same.
+SLOW = {"RUN_MODEL_SLOW_TESTS": "1"}
 
 # Sanitizers keep their books at fixed addresses, which a kernel that spreads programs wide may have
 # given away already; these run without that spreading where the system lets us.
@@ -157,19 +159,15 @@ def python(*selection, env=None):
                                  or runner.pytest(step, "release", *selection, env=env))
 
 
-def coverage(env):
-    """A step of C tests and Python tests of files with an instrumented build, and what they ran."""
-    return lambda runner, step: covered(runner, step, env)
-
-
-def covered(runner, step, env):
+def coverage(runner, step):
+    """C tests and Python tests of files of an instrumented build; then what they ran."""
     build = os.path.join(ROOT, "build", step)
     failed = runner.build(step, step) or runner.packages(step)
     if failed:
         return failed
     for counted in Path(build).rglob("*.gcda"):  # by earlier runs
         counted.unlink()
-    counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench", env=env)
+    counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench", env=SLOW)
     counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders",
                              "tests/writers", "-k", "not random_graphs"))
     arguments = [sys.executable, "scripts/line_coverage.py", build, str(LEAST_COVERED), *COVERED]

@@ -10,36 +10,39 @@
 
 #define PLANE_FLOATS 6144 // padded: that stay, with their like, in the first-level cache
 
+// Volumes that are too large go slice by slice: the slices of a window, `step` apart, are joined to
+// one plane, of which the job is then. Windows begin `stride` slices apart.
+typedef struct slices {
+    size_t joined, step, stride; // joined is 1 where there are none to join
+    size_t in, out;              // of an image; 1 where it is no volume
+} slices;
+
 typedef struct plane_job {
     const rml_op_args *args;
     rml_window window;
+    slices slices;
     bool max;
     bool as_it_lies;  // no padding, and nothing left over but at the end
     bool whole_lines; // an image whose rows are padded at once
-    // Of volumes that are too large: windows hold as many slices `slice_step` apart of an image as
-    // `slices`, and each is joined to one plane first. 1: none.
-    size_t slices, slice_step;
-    size_t deep, deep_out, deep_stride; // slices of a volume, of its result, from window to window
     int64_t need[RML_MAX_SPATIAL],
         step[RML_MAX_SPATIAL];                // padded sizes, floats from one to the next
     size_t floats, room, in_plane, out_plane; // room: with what rows padded at once write behind
 } plane_job;
 
-// Volumes slice by slice. Of maxima only, whose bits know no order, and where all slices of a
-// window are inside.
-static void take_slices(plane_job *job)
+// Of maxima only, whose bits know no order, and where all slices of a window are inside.
+static slices take_slices(rml_window *w, bool max)
 {
-    rml_window *w = &job->window;
+    const slices none = {.joined = 1, .in = 1, .out = 1};
     const bool inside = w->rank == 3 && w->before[0] == 0 && w->out[0] > 0 &&
                         (w->out[0] - 1) * w->stride[0] + rml_window_span(w, 0) <= w->in[0];
-    if (!inside || !job->max || w->kernel[0] > RML_POOL_SMALL_TAPS ||
+    if (!inside || !max || w->kernel[0] > RML_POOL_SMALL_TAPS ||
         rml_sizes_count(w->in, w->rank) <= PLANE_FLOATS)
-        return;
-    job->slices = (size_t)w->kernel[0];
-    job->slice_step = (size_t)w->dilation[0];
-    job->deep = (size_t)w->in[0];
-    job->deep_out = (size_t)w->out[0];
-    job->deep_stride = (size_t)w->stride[0];
+        return none;
+    const slices taken = {.joined = (size_t)w->kernel[0],
+                          .step = (size_t)w->dilation[0],
+                          .stride = (size_t)w->stride[0],
+                          .in = (size_t)w->in[0],
+                          .out = (size_t)w->out[0]};
     w->rank--;
     for (int i = 0; i < w->rank; i++) {
         w->in[i] = w->in[i + 1];
@@ -50,6 +53,7 @@ static void take_slices(plane_job *job)
         w->before[i] = w->before[i + 1];
         w->after[i] = w->after[i + 1];
     }
+    return taken;
 }
 
 static plane_job job_of(const rml_op_args *args)
@@ -58,12 +62,9 @@ static plane_job job_of(const rml_op_args *args)
                      .window = rml_pool_window(args),
                      .max = args->attr->pool.kind == RML_POOL_MAX,
                      .as_it_lies = true,
-                     .slices = 1,
-                     .deep = 1,
-                     .deep_out = 1,
                      .floats = 1};
     const rml_window *w = &job.window;
-    take_slices(&job);
+    job.slices = take_slices(&job.window, job.max);
     for (int i = 0; i < w->rank; i++) {
         job.need[i] = (w->out[i] - 1) * w->stride[i] + rml_window_span(w, i);
         job.as_it_lies = job.as_it_lies && w->before[i] == 0 &&
@@ -115,7 +116,7 @@ static size_t line_bytes(const plane_job *job)
 size_t rml_pool_plane_bytes(const rml_op_args *args)
 {
     const plane_job job = job_of(args);
-    const size_t slice = job.slices > 1 ? job.in_plane : 0;
+    const size_t slice = job.slices.joined > 1 ? job.in_plane : 0;
     return rml_sat_add(4 * line_bytes(&job),
                        rml_aligned_bytes(job.max ? slice : job.out_plane, sizeof(float)));
 }
@@ -235,20 +236,16 @@ static void join_rows(const plane_job *job, const float *src, float *dst)
 // The plane that item `item` is made of: as it lies, or the maximum of the slices of its windows.
 static const float *plane_of(const plane_job *job, size_t item, float *slice)
 {
-    const float *at = job->args->in[0].data + item * job->in_plane;
-    const float *tap[RML_POOL_SMALL_TAPS];
-    if (job->deep == 1)
+    const slices *s = &job->slices;
+    const size_t first = item / s->out * s->in + item % s->out * s->stride;
+    const float *at = job->args->in[0].data + first * job->in_plane, *tap[RML_POOL_SMALL_TAPS];
+    if (s->joined == 1)
         return at;
-    at = job->args->in[0].data +
-         (item / job->deep_out * job->deep + item % job->deep_out * job->deep_stride) *
-             job->in_plane;
-    if (job->slices == 1)
-        return at;
-    for (size_t t = 0; t < job->slices; t++)
-        tap[t] = at + t * job->slice_step * job->in_plane;
+    for (size_t t = 0; t < s->joined; t++)
+        tap[t] = at + t * s->step * job->in_plane;
     RML_KERNEL(job->args->kernels, pool_max)
     (&(rml_pool_windows){.src = tap,
-                         .taps = job->slices,
+                         .taps = s->joined,
                          .channels = job->in_plane,
                          .count = 1,
                          .scale = 1.0f,
@@ -300,7 +297,7 @@ void rml_pool_plane_run(const rml_op_args *args)
 {
     plane_job job = job_of(args);
     const size_t images = (size_t)(args->in[0].dim[0] * args->in[0].dim[1]);
-    rml_pool_run(args->pool, images * job.deep_out, 8, run_planes, &job);
+    rml_pool_run(args->pool, images * job.slices.out, 8, run_planes, &job);
 }
 
 // ---- one window over all ------------------------------------------------------------------------
@@ -332,22 +329,27 @@ static float mean_of(const float *src, size_t count)
     return lane[0] / (float)count;
 }
 
+typedef struct whole_job {
+    const rml_op_args *args;
+    size_t size; // of what the window is over
+} whole_job;
+
 static void run_whole(void *context, size_t begin, size_t end, int worker)
 {
-    const plane_job *job = context;
-    const float *plane = job->args->in[0].data + begin * job->in_plane;
+    const whole_job *job = context;
+    const float *src = job->args->in[0].data + begin * job->size;
     float *out = job->args->out[0].data + begin;
     (void)worker;
-    if (job->max)
+    if (job->args->attr->pool.kind == RML_POOL_MAX)
         RML_KERNEL(job->args->kernels, fold_rows)
-    (RML_BINARY_MAX, plane, job->in_plane, end - begin, job->in_plane, out);
-    else for (size_t i = begin; i < end; i++, plane += job->in_plane) *out++ =
-        mean_of(plane, job->in_plane);
+    (RML_BINARY_MAX, src, job->size, end - begin, job->size, out);
+    else for (size_t i = begin; i < end; i++, src += job->size) *out++ = mean_of(src, job->size);
 }
 
 void rml_pool_whole_run(const rml_op_args *args)
 {
-    plane_job job = job_of(args);
+    const rml_window w = rml_pool_window(args);
+    whole_job job = {args, rml_sizes_count(w.in, w.rank)};
     rml_pool_run(args->pool, (size_t)(args->in[0].dim[0] * args->in[0].dim[1]), 16, run_whole,
                  &job);
 }

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+enum { RANDOM = 330 };
+
 typedef struct pooling {
     int rank;
     rml_shape x;
@@ -38,6 +40,22 @@ static pooling random_pooling(int i)
     p.pool.window.ceil_mode = below(2);
     if (global)
         p.pool.window = (rml_window_attr){0};
+    return p;
+}
+
+// Volumes of a few large slices, all of which are in a window: one over all of it, or several
+// beside each other.
+static pooling few_slices(int i)
+{
+    const bool global = i & 1;
+    pooling p = {.rank = 3,
+                 .x = {5, {2, 3, 4, 48, 40}},
+                 .pool = {.kind = i & 2 ? RML_POOL_AVERAGE : RML_POOL_MAX, .global = global}};
+    if (!global)
+        p.pool.window = (rml_window_attr){.rank = 3,
+                                          .kernel = {4, 48, i & 4 ? 3 : 40},
+                                          .stride = {1, 1, 2},
+                                          .dilation = {1, 1, 1}};
     return p;
 }
 
@@ -159,8 +177,8 @@ int main(void)
     static const char *const ways[] = {"rows", "window", "whole-planes", "joined-planes",
                                        "rows-of-planes"};
     int used[5] = {0};
-    for (int i = 0; i < 330; i++) {
-        const pooling p = random_pooling(i);
+    for (int i = 0; i < RANDOM + 8; i++) {
+        const pooling p = i < RANDOM ? random_pooling(i) : few_slices(i - RANDOM);
         rml_shape y;
         size_t inputs, count, again;
         char way[32] = "", other[32] = "";
