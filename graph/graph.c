@@ -125,9 +125,7 @@ static rml_status add_port(rml_graph *graph, bool output, const char *name, size
 static rml_value_id name_port(rml_graph *graph, bool output, const char *name, size_t port,
                               rml_value_id id)
 {
-    rml_error error;
-    const rml_status status = add_port(graph, output, name, port, &error);
-    return status == RML_OK ? id : rml_graph_fail(graph, status, "%s", error.message);
+    return add_port(graph, output, name, port, &graph->error) == RML_OK ? id : RML_NO_VALUE;
 }
 
 rml_status rml_graph_ports_changed(rml_graph *graph, rml_error *err)
@@ -316,6 +314,27 @@ bool rml_graph_plain_as_well(const rml_graph *graph, const rml_node *node)
     return op->plain_as_well && ask(graph, node, op->plain_as_well);
 }
 
+// Infers what the node gives, into `facts`, and adds it.
+static rml_value_id add_inferred(rml_graph *graph, rml_node *node, rml_fact *facts)
+{
+    if (rml_graph_infer_here(graph, node, facts, &graph->error) != RML_OK)
+        return RML_NO_VALUE;
+    rml_graph_classify(graph, node);
+    node->out = (rml_value_id)graph->value_count;
+    for (int k = 0; k < node->out_count; k++) {
+        const rml_value value = {.kind = RML_VALUE_ACTIVATION,
+                                 .dtype = facts[k].dtype,
+                                 .shape = facts[k].shape,
+                                 .producer = (rml_node_id)graph->node_count};
+        char later[128];
+        rml_format(later, sizeof later, "%.100s:%d", node->name, k + 1);
+        if (add_value(graph, value, k ? later : node->name) == RML_NO_VALUE)
+            return RML_NO_VALUE;
+    }
+    graph->nodes[graph->node_count++] = *node;
+    return node->out;
+}
+
 rml_value_id rml_graph_add(rml_graph *graph, const rml_op *op, const rml_op_attr *attr,
                            const rml_value_id *in, int in_count, const char *name)
 {
@@ -344,54 +363,18 @@ rml_value_id rml_graph_add(rml_graph *graph, const rml_op *op, const rml_op_attr
     if (node.out_count < 1 || node.out_count > RML_MAX_OUTPUTS)
         return rml_graph_fail(graph, RML_ERR_LIMIT, "%s: %d outputs of %s, at most %d", name,
                               node.out_count, op->name, RML_MAX_OUTPUTS);
-    rml_fact facts[RML_MAX_OUTPUTS];
-    rml_error error;
-    const rml_status status = rml_graph_infer_here(graph, &node, facts, &error);
-    if (status != RML_OK)
-        return rml_graph_fail(graph, status, "%s", error.message);
-    rml_graph_classify(graph, &node);
-    node.out = (rml_value_id)graph->value_count;
-    for (int k = 0; k < node.out_count; k++) {
-        const rml_value value = {.kind = RML_VALUE_ACTIVATION,
-                                 .dtype = facts[k].dtype,
-                                 .shape = facts[k].shape,
-                                 .producer = (rml_node_id)graph->node_count};
-        char later[128];
-        rml_format(later, sizeof later, "%.100s:%d", name, k + 1);
-        if (add_value(graph, value, k ? later : name) == RML_NO_VALUE)
-            return RML_NO_VALUE;
-    }
-    nodes[graph->node_count++] = node;
-    return node.out;
+    enum { FEW = 2 };
+    rml_fact few[FEW], *facts = few;
+    const size_t facts_bytes = (size_t)node.out_count * sizeof *facts;
+    if (node.out_count > FEW && !(facts = rml_alloc(graph->arena.allocator, facts_bytes)))
+        return fail_nomem(graph);
+    const rml_value_id out = add_inferred(graph, &node, facts);
+    if (facts != few)
+        rml_free(graph->arena.allocator, facts);
+    return out;
 }
 
 bool rml_graph_is_output(const rml_graph *graph, rml_value_id value)
 {
     return graph->values[value].output;
-}
-
-void rml_graph_count_uses(rml_graph *graph)
-{
-    for (size_t i = 0; i < graph->value_count; i++)
-        graph->values[i].uses = graph->values[i].output;
-    for (size_t i = 0; i < graph->node_count; i++)
-        for (int k = 0; k < graph->nodes[i].in_count && !graph->nodes[i].dead; k++)
-            if (graph->nodes[i].in[k] != RML_NO_VALUE)
-                graph->values[graph->nodes[i].in[k]].uses++;
-}
-
-void rml_graph_replace(rml_graph *graph, const rml_value_id *to, size_t count)
-{
-    for (size_t i = 0; i < graph->node_count; i++)
-        for (int k = 0; k < graph->nodes[i].in_count; k++) {
-            const rml_value_id id = graph->nodes[i].in[k];
-            if (id < count && to[id] != RML_NO_VALUE) // inputs are owned by our arena
-                ((rml_value_id *)(uintptr_t)graph->nodes[i].in)[k] = to[id];
-        }
-    for (size_t i = 0; i < graph->output_count; i++)
-        if (graph->outputs[i] < count && to[graph->outputs[i]] != RML_NO_VALUE) {
-            graph->values[graph->outputs[i]].output = false;
-            graph->outputs[i] = to[graph->outputs[i]];
-            graph->values[graph->outputs[i]].output = true;
-        }
 }

@@ -64,8 +64,12 @@ rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, co
 {
     const rml_op *op = node->def;
     rml_op_node asked = {.attr = &node->attr, .in = in, .in_count = node->in_count};
+    enum { FEW = 2 };
+    const size_t count = (size_t)node->out_count;
     rml_dtype types[RML_MAX_OUTPUTS];
-    rml_shape shapes[RML_MAX_OUTPUTS];
+    rml_shape few[FEW], *shapes = few;
+    if (count > FEW && !(shapes = rml_alloc(graph->arena.allocator, count * sizeof *shapes)))
+        return rml_fail_nomem(err, count * sizeof *shapes, "shape inference");
     rml_status status = rml_op_types(op, &asked, types, err);
     if (status == RML_OK)
         status = op->infer ? infer_shapes(graph, op, &asked, node->out_count, shapes, err)
@@ -74,11 +78,12 @@ rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, co
         char context[256];
         rml_format(context, sizeof context, "%s (%s)", node->name, op->name);
         rml_error_prefix(err, context);
-        return status;
     }
-    for (int i = 0; i < node->out_count; i++)
+    for (size_t i = 0; i < count && status == RML_OK; i++)
         out[i] = (rml_fact){.dtype = types[i], .shape = shapes[i]};
-    return RML_OK;
+    if (shapes != few)
+        rml_free(graph->arena.allocator, shapes);
+    return status;
 }
 
 rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rml_fact *out,
@@ -101,28 +106,27 @@ rml_status rml_graph_infer_here(const rml_graph *graph, const rml_node *node, rm
 static rml_status infer_one(const rml_graph *graph, const rml_node *node, rml_fact *facts,
                             rml_arena *arena, rml_error *err)
 {
-    rml_fact out[RML_MAX_OUTPUTS];
-    rml_fact *in = rml_alloc(graph->arena.allocator,
-                             (size_t)(node->in_count ? node->in_count : 1) * sizeof *in);
+    const size_t count = (size_t)(node->in_count + node->out_count);
+    rml_fact *in = rml_alloc(graph->arena.allocator, count * sizeof *in);
+    rml_fact *out = in + node->in_count;
     if (!in)
-        return rml_fail_nomem(err, sizeof *in, "shape inference");
+        return rml_fail_nomem(err, count * sizeof *in, "shape inference");
     for (int i = 0; i < node->in_count; i++)
         in[i] = node->in[i] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : facts[node->in[i]];
     rml_status status = rml_graph_infer_node(graph, node, in, out, err);
     if (status == RML_OK && rml_node_computable(node, in, out))
         status = rml_node_compute(graph, node, in, out, arena, err);
-    rml_free(graph->arena.allocator, in);
-    RML_TRY(status);
-    for (int i = 0; i < node->out_count; i++) {
-        size_t count;
+    for (int i = 0; i < node->out_count && status == RML_OK; i++) {
+        size_t elements;
         facts[node->out + (rml_value_id)i] = out[i];
-        if (rml_shape_known(&out[i].shape) && !rml_shape_count(&out[i].shape, &count)) {
+        if (rml_shape_known(&out[i].shape) && !rml_shape_count(&out[i].shape, &elements)) {
             char text[RML_SHAPE_TEXT_BYTES];
-            return rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
-                            rml_shape_text(&out[i].shape, text));
+            status = rml_fail(err, RML_ERR_LIMIT, "%s: output %s is too large", node->name,
+                              rml_shape_text(&out[i].shape, text));
         }
     }
-    return RML_OK;
+    rml_free(graph->arena.allocator, in);
+    return status;
 }
 
 rml_status rml_graph_infer(const rml_graph *graph, rml_fact *facts, rml_arena *arena,

@@ -163,13 +163,16 @@ static void reshape_dims(const rml_node *node, const rml_fact *in, rml_shape *ou
 static rml_status name_outputs(const rml_graph *graph, const rml_node *node, const rml_fact *in,
                                rml_fact *seen, rml_fact *facts, rml_arena *arena, rml_error *err)
 {
-    rml_fact out[RML_MAX_OUTPUTS];
+    rml_fact *out = seen + node->in_count;
     for (int k = 0; k < node->in_count; k++) {
         seen[k] = in[k];
         if (has_symbols(&in[k]) && (!moves_elements(node, k) || compares_sizes(node, in, k)))
             seen[k].data = NULL;
     }
-    if (rml_graph_infer_node(graph, node, seen, out, NULL) != RML_OK) {
+    const rml_status inferred = rml_graph_infer_node(graph, node, seen, out, NULL);
+    if (inferred == RML_ERR_NOMEM)
+        return rml_fail_nomem(err, (size_t)node->out_count * sizeof *out, "symbols of sizes");
+    if (inferred != RML_OK) {
         for (int k = 0; k < node->out_count; k++)
             out[k] = rml_graph_fact(graph, node->out + (rml_value_id)k);
     } else if (node->op == RML_OP_SHAPE && in[0].shape.rank >= 0) {
@@ -212,13 +215,11 @@ rml_status rml_graph_symbols(const rml_graph *graph, rml_fact *facts, rml_arena 
         const size_t count = (size_t)node->in_count;
         if (node->dead)
             continue;
-        rml_fact *grown =
-            rml_grow(graph->arena.allocator, in, &capacity, 2 * count + 1, sizeof *in);
-        if (!grown) {
-            status = rml_fail_nomem(err, (2 * count + 1) * sizeof *in, "symbols of sizes");
+        status =
+            rml_reserve(graph->arena.allocator, &in, &capacity, 2 * count + (size_t)node->out_count,
+                        sizeof *in, "symbols of sizes", err);
+        if (status != RML_OK)
             break;
-        }
-        in = grown;
         for (size_t k = 0; k < count; k++)
             in[k] = node->in[k] == RML_NO_VALUE ? (rml_fact){.shape.rank = -1} : facts[node->in[k]];
         status = name_outputs(graph, node, in, in + count, facts, arena, err);

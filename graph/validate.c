@@ -21,11 +21,10 @@ static rml_status check_layout(const rml_graph *graph, const rml_node *node, rml
 }
 
 // A rank or dimension that one side does not know agrees with any.
-static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml_error *err)
+static rml_status check_facts(const rml_graph *graph, const rml_node *node, const rml_fact *wants,
+                              rml_error *err)
 {
     char have_text[RML_SHAPE_TEXT_BYTES], want_text[RML_SHAPE_TEXT_BYTES];
-    rml_fact wants[RML_MAX_OUTPUTS];
-    RML_TRY(rml_graph_infer_here(graph, node, wants, err));
     for (int k = 0; k < node->out_count; k++) {
         const rml_value *value = &graph->values[node->out + (rml_value_id)k];
         const rml_shape *have = &value->shape, *want = &wants[k].shape;
@@ -41,6 +40,18 @@ static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml
                             rml_shape_text(want, want_text));
     }
     return RML_OK;
+}
+
+static rml_status check_shapes(const rml_graph *graph, const rml_node *node, rml_error *err)
+{
+    rml_fact *wants;
+    RML_TRY(rml_make(graph->arena.allocator, &wants, (size_t)node->out_count, sizeof *wants,
+                     "checking a graph", err));
+    rml_status status = rml_graph_infer_here(graph, node, wants, err);
+    if (status == RML_OK)
+        status = check_facts(graph, node, wants, err);
+    rml_free(graph->arena.allocator, wants);
+    return status;
 }
 
 static rml_status check_outputs(const rml_graph *graph, rml_node_id index, rml_error *err)

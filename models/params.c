@@ -225,12 +225,8 @@ rml_value_id rml_params_get(rml_params *params, const char *key, const rml_shape
         return RML_NO_VALUE;
     params->asked++;
     params->trained += element_count(shape);
-    if (params->fill) {
-        rml_error error;
-        const rml_status status = make_random(params, key, shape, init, &error);
-        if (status != RML_OK)
-            return rml_graph_fail(params->graph, status, "%s", error.message);
-    }
+    if (params->fill && make_random(params, key, shape, init, &params->graph->error) != RML_OK)
+        return RML_NO_VALUE;
     if (!weights)
         return placeholder(params, key, shape);
     const rml_weight *weight =
@@ -288,11 +284,11 @@ static bool ignorable(const rml_params *params, const char *name)
     return length >= sizeof suffix - 1 && strcmp(name + length - (sizeof suffix - 1), suffix) == 0;
 }
 
-rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err)
+rml_status rml_params_finish(rml_params *params, const char *model, rml_error *err)
 {
     static const char *const titles[PROBLEM_KINDS] = {
         "missing", "wrong shape", "of types that are not supported", "unexpected"};
-    problem_list problems[PROBLEM_KINDS];
+    problem_list *problems = params->problems;
     // Without memory a parameter is a placeholder, of which nothing else that is said is true.
     if (params->graph->error.status == RML_ERR_NOMEM)
         return rml_fail(err, RML_ERR_NOMEM, "%s", params->graph->error.message);
@@ -300,7 +296,6 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
         return rml_fail(err, params->config.error.status, "%s", params->config.error.message);
     if (params->config_source && !params->config_read)
         return rml_fail(err, RML_ERR_ARG, "%s takes no config: its weights tell its shape", model);
-    memcpy(problems, params->problems, sizeof problems);
     // What was not asked for is not known when building ended early.
     const bool whole = params->weights && params->graph->error.status == RML_OK;
     const size_t count = whole ? rml_weights_count(params->weights) : 0;
@@ -321,16 +316,14 @@ rml_status rml_params_finish(const rml_params *params, const char *model, rml_er
                         "these are not weights of %s: none of its %zu parameters is there, but %zu "
                         "other tensors are (%s, ...)",
                         model, params->asked, count, rml_weights_entry(params->weights, 0)->name);
-    char text[RML_MESSAGE_BYTES];
-    size_t at = (size_t)rml_format(text, sizeof text, "weights do not fit %s", model);
-    for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
-        if (!problems[kind].count || at >= sizeof text)
-            continue;
-        at += (size_t)rml_format(text + at, sizeof text - at, "; %zu %s: %s", problems[kind].count,
-                                 titles[kind], problems[kind].text);
-        if (problems[kind].count > LISTED && at < sizeof text)
-            at += (size_t)rml_format(text + at, sizeof text - at, " and %zu more",
-                                     problems[kind].count - LISTED);
+    rml_fail(err, RML_ERR_SHAPE, "weights do not fit %s", model);
+    for (int kind = 0; kind < PROBLEM_KINDS && err; kind++) {
+        const problem_list *list = &problems[kind];
+        if (list->count)
+            rml_fail(err, RML_ERR_SHAPE, "%s; %zu %s: %s", err->message, list->count, titles[kind],
+                     list->text);
+        if (list->count > LISTED)
+            rml_fail(err, RML_ERR_SHAPE, "%s and %zu more", err->message, list->count - LISTED);
     }
-    return rml_fail(err, RML_ERR_SHAPE, "%s", text);
+    return RML_ERR_SHAPE;
 }

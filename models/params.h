@@ -73,6 +73,6 @@ void rml_params_not_trained(rml_params *params, rml_value_id value);
 // Fails when the config does not fit, or with the whole list when a parameter was missing or
 // misshapen, or a tensor of the store was not asked for. Counters of batch norm
 // ("num_batches_tracked") may be there or not.
-rml_status rml_params_finish(const rml_params *params, const char *model, rml_error *err);
+rml_status rml_params_finish(rml_params *params, const char *model, rml_error *err);
 
 #endif

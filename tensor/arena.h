@@ -7,11 +7,12 @@
 typedef struct rml_arena {
     const rml_allocator *allocator;
     struct rml_arena_block *newest; // blocks form a list; a full one stays until the arena goes
+    size_t bytes;                   // of all blocks
 } rml_arena;
 
 void rml_arena_init(rml_arena *arena, const rml_allocator *allocator);
 
-// 64-byte aligned and zero filled; NULL when the allocator says no.
+// Zero filled; 64-byte aligned, or 16 below 64 bytes. NULL when the allocator says no.
 void *rml_arena_alloc(rml_arena *arena, size_t count, size_t element_bytes);
 char *rml_arena_text(rml_arena *arena, const char *text);
 

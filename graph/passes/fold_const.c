@@ -103,21 +103,21 @@ static rml_status view_constant(const rml_graph *graph, rml_value_id id, rml_are
 static rml_status check_elements(const rml_graph *graph, const rml_node *node, const rml_tensor *in,
                                  rml_arena *copies, rml_error *err)
 {
-    rml_fact out[RML_MAX_OUTPUTS];
-    rml_fact *facts = rml_arena_alloc(copies, (size_t)node->in_count + 1, sizeof *facts);
+    const size_t count = (size_t)(node->in_count + node->out_count);
+    rml_fact *facts = rml_arena_alloc(copies, count, sizeof *facts);
     if (!facts)
         return rml_fail_nomem(err, sizeof *facts, "folding constants");
     for (int k = 0; k < node->in_count; k++)
         facts[k] =
             (rml_fact){.dtype = in[k].dtype, .shape = rml_tensor_shape(&in[k]), .data = in[k].raw};
-    return rml_graph_infer_node(graph, node, facts, out, err);
+    return rml_graph_infer_node(graph, node, facts, facts + node->in_count, err);
 }
 
 static rml_status evaluate(rml_graph *graph, const rml_node *node, rml_arena *copies,
                            rml_error *err)
 {
-    rml_tensor out[RML_MAX_OUTPUTS];
-    rml_tensor *in = rml_arena_alloc(copies, (size_t)node->in_count + 1, sizeof *in);
+    const size_t count = (size_t)(node->in_count + node->out_count);
+    rml_tensor *in = rml_arena_alloc(copies, count, sizeof *in), *out = in + node->in_count;
     rml_constant *constants =
         rml_arena_alloc(&graph->arena, (size_t)node->out_count, sizeof *constants);
     if (!in || !constants)

@@ -208,6 +208,27 @@ static void test_coded(void)
     CHECK(rml_constant_number(&(rml_constant){.stored = stored}, &number) && number == -33.0);
 }
 
+// An arena takes little more than what is asked of it: small devices have no more.
+static void test_arena_bytes(void)
+{
+    counting count;
+    const rml_allocator allocator = counting_allocator(&count);
+    rml_arena arena;
+    rml_arena_init(&arena, &allocator);
+    CHECK(rml_arena_alloc(&arena, 10, 1) && count.live_bytes <= 1024);
+    CHECK(rml_arena_alloc(&arena, 40000, 1) && count.live_bytes <= 1024 + 40000 + 64);
+    // What is large has left the room of the first block to these.
+    for (int i = 0; i < 50; i++)
+        CHECK(rml_arena_alloc(&arena, 16, 1));
+    CHECK(count.calls == 2);
+    size_t asked = 41000;
+    for (int i = 0; i < 1000; i++, asked += 208)
+        CHECK(rml_arena_alloc(&arena, 208, 1));
+    CHECK(count.live_bytes < asked + asked / 2 && count.calls < 40);
+    rml_arena_release(&arena);
+    CHECK(count.live_bytes == 0);
+}
+
 static void test_alloc_and_arena(void)
 {
     counting count;
@@ -239,7 +260,7 @@ static void test_alloc_and_arena(void)
     char *blocks[11];
     for (size_t i = 0; i < 11; i++) {
         blocks[i] = rml_arena_alloc(&arena, sizes[i], 1);
-        CHECK(blocks[i] && (uintptr_t)blocks[i] % RML_ALIGNMENT == 0);
+        CHECK(blocks[i] && (uintptr_t)blocks[i] % (sizes[i] < 64 ? 16 : 64) == 0);
         for (size_t k = 0; k < sizes[i]; k++)
             wrong += blocks[i][k] != 0;
         memset(blocks[i], (int)i + 1, sizes[i]);
@@ -302,6 +323,7 @@ int main(void)
     test_stored();
     test_coded();
     test_alloc_and_arena();
+    test_arena_bytes();
     test_mapfile();
     return check_result();
 }
