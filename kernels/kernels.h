@@ -34,6 +34,7 @@ typedef struct rml_gemm_tile {
     size_t rows, cols;            // 1..mr, 1..nr
     float *const *c;              // [rows]
     const float *bias;            // [cols], or NULL
+    const float *row_bias;        // [rows], or NULL; not both
     const float *const *residual; // [rows], or NULL; residual[i] may equal c[i]
     float low, high;              // -INFINITY, INFINITY for no clamp; NaN passes through the clamp
 } rml_gemm_tile;

@@ -34,6 +34,8 @@ void rml_gemm_f32_portable(const rml_gemm_tile *tile)
             float value = sum[i][n];
             if (tile->bias)
                 value += tile->bias[n];
+            if (tile->row_bias)
+                value += tile->row_bias[i];
             if (tile->residual)
                 value += tile->residual[i][n];
             tile->c[i][n] = clamp_f32(value, tile->low, tile->high);

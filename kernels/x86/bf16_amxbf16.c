@@ -106,8 +106,10 @@ static void finish(const rml_gemm_tile *tile, const float *sums, size_t row, siz
     const size_t rows = tile->rows - row < SIDE ? tile->rows - row : SIDE;
     const size_t count = tile->cols - column < SIDE ? tile->cols - column : SIDE;
     const vf32 low = vf32_set(tile->low), high = vf32_set(tile->high);
-    const vf32 bias = tile->bias ? vf32_load_part(tile->bias + column, count) : vf32_set(0.0f);
+    vf32 bias = tile->bias ? vf32_load_part(tile->bias + column, count) : vf32_set(0.0f);
     for (size_t i = 0; i < rows; i++) {
+        if (tile->row_bias)
+            bias = vf32_set(tile->row_bias[row + i]);
         vf32 value = vf32_add(vf32_load(sums + i * SIDE), bias);
         if (tile->residual)
             value = vf32_add(value, vf32_load_part(tile->residual[row + i] + column, count));
@@ -120,8 +122,8 @@ static void finish(const rml_gemm_tile *tile, const float *sums, size_t row, siz
 // steps.
 static ptrdiff_t plain_step(const rml_gemm_tile *tile, size_t row)
 {
-    if (tile->cols % SIDE || tile->bias || tile->residual || tile->low != -INFINITY ||
-        tile->high != INFINITY)
+    if (tile->cols % SIDE || tile->bias || tile->row_bias || tile->residual ||
+        tile->low != -INFINITY || tile->high != INFINITY)
         return 0;
     return step_of((const void *const *)(tile->c + row), tile->rows - row);
 }

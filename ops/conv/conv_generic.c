@@ -2,6 +2,8 @@
 // a constant.
 #include "ops/conv/im2col.h"
 
+#include "tensor/prefetch.h"
+
 #include <string.h>
 
 // Where each pixel of the part finds tap `at`: an offset in its channel, or -1 for padding. True
@@ -27,6 +29,29 @@ static bool find(const rml_window *w, const int64_t *first, size_t pixels, const
 }
 
 enum { RUN = 16 }; // pixels copied at once: of a known size, as a call would take longer
+
+// Of a single tap: the rows of a panel lie as they are, too far apart for the hardware to see the
+// next one's coming.
+static void fill_points(const rml_im2col *columns, const rml_im2col_part *part)
+{
+    const size_t plane = columns->pixels;
+    const float *src = columns->in->data +
+                       (part->image * columns->groups * columns->depth + part->channel) * plane +
+                       part->pixel;
+    RML_KERNEL(columns->args->kernels, pad_rows)
+    (src, plane, part->pixels, 0.0f, part->channels, part->dst, part->pitch);
+    for (size_t c = 0; c < part->channels; c++)
+        rml_prefetch(src + c * plane + part->pixels, part->pixels * sizeof *src);
+}
+
+static bool points(const rml_im2col *columns)
+{
+    const rml_window *w = &columns->window;
+    bool same = columns->taps == 1;
+    for (int i = 0; i < w->rank; i++)
+        same = same && w->stride[i] == 1 && w->before[i] == 0 && w->out[i] == w->in[i];
+    return same;
+}
 
 static void fill(const rml_im2col *columns, const rml_im2col_part *part)
 {
@@ -65,7 +90,7 @@ size_t rml_conv_generic_scratch_bytes(const rml_op_args *args)
 void rml_conv_generic_run(const rml_op_args *args)
 {
     rml_im2col columns = rml_im2col_make(args, 2);
-    columns.fill = fill;
+    columns.fill = points(&columns) ? fill_points : fill;
     columns.epilogue = true;
     rml_im2col_run(&columns);
 }

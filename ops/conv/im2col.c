@@ -88,20 +88,19 @@ static void multiply(const rml_im2col *columns, const rml_im2col_part *part, siz
             c[i] = columns->out->data +
                    (part->image * columns->groups * columns->rows + channel) * columns->pixels +
                    part->pixel;
-            for (size_t n = 0; first && columns->bias && n < part->pixels; n++)
-                c[i][n] = columns->bias[channel];
         }
-        const rml_gemm_tile tile = {.a = a,
-                                    .taps = 1,
-                                    .depth = part->channels * columns->taps,
-                                    .b = part->dst,
-                                    .rows = count,
-                                    .cols = part->pixels,
-                                    .c = c,
-                                    .residual =
-                                        first && !columns->bias ? NULL : (const float *const *)c,
-                                    .low = clamp ? act->param[0] : -INFINITY,
-                                    .high = clamp ? act->param[1] : INFINITY};
+        const rml_gemm_tile tile = {
+            .a = a,
+            .taps = 1,
+            .depth = part->channels * columns->taps,
+            .b = part->dst,
+            .rows = count,
+            .cols = part->pixels,
+            .c = c,
+            .row_bias = first && columns->bias ? columns->bias + group * columns->rows + row : NULL,
+            .residual = first ? NULL : (const float *const *)c,
+            .low = clamp ? act->param[0] : -INFINITY,
+            .high = clamp ? act->param[1] : INFINITY};
         RML_KERNEL(kernels, gemm_f32).run(&tile);
     }
 }

@@ -15,7 +15,7 @@ enum { ROWS_A, PANEL, BIAS, RESIDUAL, ROWS_C };
 
 typedef struct bf16_case {
     size_t taps, depth, rows, cols;
-    bool uneven, bias, residual, clamp;
+    bool uneven, bias, row_bias, residual, clamp;
     guard_side side;
 } bf16_case;
 
@@ -57,6 +57,8 @@ static oracle_value want_of(const rml_gemm_tile *tile, const bf16_case *at, cons
     }
     if (tile->bias)
         oracle_add(&sum, (double)tile->bias[n]);
+    if (tile->row_bias)
+        oracle_add(&sum, (double)tile->row_bias[i]);
     if (tile->residual)
         oracle_add(&sum, (double)tile->residual[i][n]);
     return oracle_clamp(oracle_sum_value(&sum), (double)tile->low, (double)tile->high);
@@ -77,14 +79,15 @@ static void run_case(check *c, const bf16_case *at)
     const size_t packed = at->taps * depth * rml_pack_pitch(gemm, at->cols);
     uint16_t *data = place_bf16(c, ROWS_A, count, at->side);
     uint16_t *panel = place_bf16(c, PANEL, packed, at->side);
-    float *bias = guard_place(&c->buffer[BIAS], at->cols, at->side);
+    const size_t biases = at->row_bias ? at->rows : at->cols;
+    float *bias = guard_place(&c->buffer[BIAS], biases, at->side);
     float *added = guard_place(&c->buffer[RESIDUAL], at->rows * at->cols, at->side);
     float *result = guard_place(&c->buffer[ROWS_C], at->rows * at->cols, at->side);
     for (size_t k = 0; k < at->taps * at->depth * at->cols; k++)
         b[k] = bf16_to_float(rml_f32_to_bf16(random_float(c)));
     rml_pack_panel(gemm, panel, b, at->taps, at->depth, at->cols, at->depth * at->cols, at->cols,
                    1);
-    random_fill(c, bias, at->cols);
+    random_fill(c, bias, biases);
     random_fill(c, added, at->rows * at->cols);
     for (size_t t = 0; t < at->taps; t++)
         for (size_t i = 0; i < at->rows; i++) {
@@ -107,6 +110,7 @@ static void run_case(check *c, const bf16_case *at)
                                 .cols = at->cols,
                                 .c = rows,
                                 .bias = at->bias ? bias : NULL,
+                                .row_bias = at->row_bias ? bias : NULL,
                                 .residual = at->residual ? residual : NULL,
                                 .low = at->clamp ? -0.25f : -INFINITY,
                                 .high = at->clamp ? 0.5f : INFINITY};
@@ -135,6 +139,7 @@ void check_gemm_bf16(check *c, int which)
                                       .cols = cols,
                                       .uneven = bits & 1,
                                       .bias = bits & 2,
+                                      .row_bias = (bits & 34) == 32,
                                       .residual = bits & 4,
                                       .clamp = bits & 8,
                                       .side = bits & 16 ? GUARD_BEFORE : GUARD_BEHIND};

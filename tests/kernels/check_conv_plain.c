@@ -67,10 +67,11 @@ static void run_case(check *c, size_t planes, size_t taps, size_t lag, size_t ou
         src[i] = data + order[i];
     float *weight = guard_place(&c->buffer[WEIGHT], outs * planes * taps, side);
     random_fill(c, weight, outs * planes * taps);
+    const bool one_channel = lag > 0 && random_below(c, 2);
     const size_t out = (rows.rows - 1) * rows.dst_step + count;
     float *dst = guard_place(&c->buffer[OUTPUT], outs * out, side);
     for (size_t o = 0; o < outs; o++) {
-        rows.weight[o] = weight + o * planes * taps;
+        rows.weight[o] = weight + (one_channel ? 0 : o * planes * taps);
         rows.bias[o] = random_float(c);
         rows.dst[o] = dst + o * out;
     }
@@ -92,6 +93,8 @@ void check_conv_plain(check *c, int which)
                     const size_t lag = random_below(c, 2) ? most : random_below(c, most + 1);
                     const size_t planes = 1 + random_below(c, MOST_PLANES);
                     run_case(c, planes, taps[i], 0, outs, count, (guard_side)side);
+                    if (taps[i] == 9) // rows of three taps
+                        run_case(c, 1, 9, 3, outs, count, (guard_side)side);
                     run_case(c, planes, taps[i], lag < 5 ? lag : 5, outs, count, (guard_side)side);
                 }
 }

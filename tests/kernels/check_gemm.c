@@ -11,7 +11,7 @@ enum { ROWS_A, PANEL, BIAS, RESIDUAL, ROWS_C };
 
 typedef struct gemm_case {
     size_t taps, depth, rows, cols;
-    bool bias, residual, in_place, clamp, special;
+    bool bias, row_bias, residual, in_place, clamp, special;
     guard_side side;
 } gemm_case;
 
@@ -48,10 +48,10 @@ static void run_case(check *c, const gemm_case *g)
     static float saved[RML_GEMM_MAX_MR][RML_GEMM_MAX_NR];
     const rml_kernels *k = &c->kernels;
     char what[128];
-    snprintf(what, sizeof what, "taps %zu depth %zu rows %zu cols %zu%s%s%s%s%s", g->taps, g->depth,
-             g->rows, g->cols, g->bias ? " bias" : "", g->residual ? " residual" : "",
-             g->in_place ? " in place" : "", g->clamp ? " clamp" : "",
-             g->special ? " special" : "");
+    snprintf(what, sizeof what, "taps %zu depth %zu rows %zu cols %zu%s%s%s%s%s%s", g->taps,
+             g->depth, g->rows, g->cols, g->bias ? " bias" : "", g->row_bias ? " row bias" : "",
+             g->residual ? " residual" : "", g->in_place ? " in place" : "",
+             g->clamp ? " clamp" : "", g->special ? " special" : "");
 
     float *rows_a[RML_GEMM_MAX_MR * MAX_TAPS], *rows_c[RML_GEMM_MAX_MR];
     float *rows_r[RML_GEMM_MAX_MR];
@@ -79,8 +79,9 @@ static void run_case(check *c, const gemm_case *g)
     float *panel = guard_place(&c->buffer[PANEL], terms * pitch, g->side);
     rml_pack_panel(&RML_KERNEL(k, gemm_f32), panel, b, g->taps, g->depth, g->cols,
                    g->depth * g->cols, g->cols, 1);
-    float *bias = guard_place(&c->buffer[BIAS], g->cols, g->side);
-    random_fill(c, bias, g->cols);
+    const size_t biases = g->row_bias ? g->rows : g->cols;
+    float *bias = guard_place(&c->buffer[BIAS], biases, g->side);
+    random_fill(c, bias, biases);
     place_rows(c, RESIDUAL, g->rows, g->cols, g->side, rows_r);
     place_rows(c, ROWS_C, g->rows, g->cols, g->side, rows_c);
     for (size_t i = 0; i < g->rows; i++) {
@@ -97,6 +98,7 @@ static void run_case(check *c, const gemm_case *g)
         .cols = g->cols,
         .c = rows_c,
         .bias = g->bias ? bias : NULL,
+        .row_bias = g->row_bias ? bias : NULL,
         .residual = !g->residual  ? NULL
                     : g->in_place ? (const float *const *)rows_c
                                   : (const float *const *)rows_r,
@@ -123,6 +125,7 @@ static gemm_case random_case(check *c, size_t taps, size_t depth, size_t rows, s
     uint64_t bits = random_bits(c);
     gemm_case g = {.taps = taps, .depth = depth, .rows = rows, .cols = cols};
     g.bias = bits & 1;
+    g.row_bias = !g.bias && (bits & 0x100);
     g.residual = bits & 2;
     g.in_place = g.residual && (bits & 4);
     g.clamp = bits & 8;
@@ -158,6 +161,7 @@ static void check_same_bits(check *c)
                           RML_KERNEL(k, gemm_f32).mr,
                           RML_KERNEL(k, gemm_f32).nr,
                           c_full,
+                          NULL,
                           NULL,
                           NULL,
                           -INFINITY,

@@ -209,6 +209,7 @@ static const field_check *find_check(const char *field)
 // of kernels that failed.
 static size_t check_all(check *c, uint32_t features, rml_cpu_level only, const char *filter)
 {
+    const uint64_t seed = c->random;
     size_t bad = 0;
     for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
         const rml_cpu_level level = rml_cpu_level_of(entries[i].needs);
@@ -225,6 +226,7 @@ static size_t check_all(check *c, uint32_t features, rml_cpu_level only, const c
         c->kernel = entries[i].function;
         c->cases = c->failures = 0;
         c->worst = 0.0;
+        c->random = seed; // a failure repeats with a filter
         for (size_t b = 0; b < MAX_BUFFERS; b++)
             c->buffer[b].data = NULL;
         if (run)

@@ -70,6 +70,8 @@ oracle_value oracle_gemm(const rml_gemm_tile *tile, size_t mr, const float *b, s
     }
     if (tile->bias)
         oracle_add(&sum, tile->bias[n]);
+    if (tile->row_bias)
+        oracle_add(&sum, tile->row_bias[i]);
     if (tile->residual)
         oracle_add(&sum, residual);
     return oracle_clamp(oracle_sum_value(&sum), tile->low, tile->high);
