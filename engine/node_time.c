@@ -1,14 +1,4 @@
-#define _POSIX_C_SOURCE 200809L
 #include "engine/node_time.h"
-
-#include <time.h>
-
-double rml_clock_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
-}
 
 // Adds the nodes that stand before those of `graph`; false, and all, where it is not there.
 static bool count_before(const rml_graph *at, const rml_graph *graph, size_t *count)

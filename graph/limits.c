@@ -4,8 +4,6 @@
 #include "tensor/format.h"
 #include "tensor/tensor.h"
 
-#include <inttypes.h>
-
 #define SHAPES_TOLD 8   // of a list
 #define TEXT_BYTES 4096 // of so many shapes of RML_MAX_RANK sizes, whatever they are
 
@@ -38,13 +36,13 @@ static size_t tell_range(char *text, size_t room, const rml_shape *low, const rm
         const size_t left = room - used;
         int wrote;
         if (from == to && from >= 0)
-            wrote = rml_format(at, left, "%s%" PRId64, x, from);
+            wrote = rml_format(at, left, "%s%lld", x, (long long)from);
         else if (from <= 1 && to < 0)
             wrote = rml_format(at, left, "%s?", x);
         else if (to < 0)
-            wrote = rml_format(at, left, "%s(%" PRId64 "..)", x, from);
+            wrote = rml_format(at, left, "%s(%lld..)", x, (long long)from);
         else
-            wrote = rml_format(at, left, "%s(%" PRId64 "..%" PRId64 ")", x, from, to);
+            wrote = rml_format(at, left, "%s(%lld..%lld)", x, (long long)from, (long long)to);
         used += (size_t)wrote;
     }
     return used;

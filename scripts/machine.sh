@@ -101,6 +101,7 @@ find_missing() {
         missing="$missing python3 python3-venv"
     links c musl-gcc || missing="$missing musl-tools"
     [ "$2" = fast ] || find_missing_cross aarch64 arm64
+    [ "$2" = fast ] || find_missing_cortex_m
     [ "$2" = fast ] || quiet llvm-mca-19 --version || missing="$missing llvm-19"
     [ "$2" = long ] || return 0
     find_missing_cross i686 i386
@@ -113,6 +114,13 @@ find_missing_cross() {
     triple=$1-linux-${3:-gnu}
     links c "$triple-gcc" || missing="$missing gcc-$triple libc6-dev-$2-cross"
     [ "$1" = i686 ] || quiet "qemu-$1" --version || missing="$missing qemu-user"
+}
+
+# What builds for cores without an operating system, and runs it.
+find_missing_cortex_m() {
+    printf '#include <math.h>\n' | makes arm-none-eabi-gcc -x c -c ||
+        missing="$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    quiet qemu-system-arm --version || missing="$missing qemu-system-arm"
 }
 
 # The sanitizer and fuzzer runtime has clang's major version in its name.

@@ -5,7 +5,6 @@
 #include "tensor/lock.h"
 #include "tensor/size.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #ifdef RML_WITH_THREADS
@@ -13,6 +12,7 @@
 #include <signal.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <unistd.h>
 #endif
 

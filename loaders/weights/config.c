@@ -1,17 +1,10 @@
-#define _POSIX_C_SOURCE 200809L
 #include "loaders/weights/config.h"
 
 #include "loaders/formats/json.h"
+#include "tensor/format.h"
 #include "tensor/names.h"
-#include "tensor/mapfile.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#include <sys/stat.h>
-
-#define FILE_NAME "config.json"
-#define MAX_PATH_BYTES 4096
 
 typedef struct item {
     rml_json_type type; // TEXT, NUMBER, TRUE or FALSE
@@ -28,7 +21,7 @@ struct rml_config_entry {
 
 void rml_config_init(rml_config *config, const rml_allocator *allocator)
 {
-    *config = (rml_config){.name = FILE_NAME};
+    *config = (rml_config){.name = RML_CONFIG_FILE_NAME};
     rml_arena_init(&config->arena, allocator);
 }
 
@@ -135,7 +128,7 @@ static rml_status read_document(rml_config *config, rml_json *json, rml_error *e
     return rml_json_expect(json, RML_JSON_END, "the end", &token, err);
 }
 
-static void read_text(rml_config *config, const void *text, size_t bytes)
+void rml_config_read_text(rml_config *config, const void *text, size_t bytes)
 {
     rml_error error = {0};
     if (bytes > RML_CONFIG_MAX_BYTES) {
@@ -150,59 +143,6 @@ static void read_text(rml_config *config, const void *text, size_t bytes)
     if (status != RML_OK)
         rml_config_fail(config, status, "%s", error.message);
     config->given = status == RML_OK;
-}
-
-static void read_file(rml_config *config, const char *path)
-{
-    rml_mapfile file;
-    const char *copy = rml_arena_text(&config->arena, path);
-    if (!copy) {
-        rml_fail_nomem(&config->error, strlen(path), "the path of the config");
-        return;
-    }
-    config->name = copy;
-    if (rml_mapfile_open(&file, path, &config->error) != RML_OK)
-        return;
-    read_text(config, file.data, file.size);
-    rml_mapfile_close(&file);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-// "<the first bytes of `folder`>/config.json"; false when it does not fit.
-static bool inside(char *out, const char *folder, size_t folder_bytes)
-{
-    const int bytes = folder_bytes < MAX_PATH_BYTES ? (int)folder_bytes : MAX_PATH_BYTES;
-    const char *slash = bytes && folder[bytes - 1] != '/' ? "/" : "";
-    return snprintf(out, MAX_PATH_BYTES, "%.*s%s" FILE_NAME, bytes, folder, slash) < MAX_PATH_BYTES;
-}
-
-void rml_config_read(rml_config *config, const char *source)
-{
-    char path[MAX_PATH_BYTES];
-    if (source[0] == '{')
-        read_text(config, source, strlen(source));
-    else if (!is_folder(source))
-        read_file(config, source);
-    else if (inside(path, source, strlen(source)))
-        read_file(config, path);
-    else
-        rml_config_fail(config, RML_ERR_LIMIT, "its path is too long");
-}
-
-void rml_config_read_beside(rml_config *config, const char *path)
-{
-    char beside[MAX_PATH_BYTES];
-    struct stat info;
-    const char *slash = strrchr(path, '/');
-    const size_t file_folder_bytes = slash ? (size_t)(slash + 1 - path) : 0;
-    const size_t folder_bytes = is_folder(path) ? strlen(path) : file_folder_bytes;
-    if (inside(beside, path, folder_bytes) && stat(beside, &info) == 0)
-        read_file(config, beside);
 }
 
 // ---- asking -----------------------------------------------------------------------------------
@@ -255,7 +195,7 @@ static int as_choice(rml_config *config, const char *key, const item *from,
         if (from->type == RML_JSON_TEXT && strcmp(from->text, names[i]) == 0)
             return i;
         const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
+        rml_format(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
     }
     if (from->type == RML_JSON_TEXT)
         rml_config_fail(config, RML_ERR_UNSUPPORTED, "%s \"%s\" is not supported; supported: %s",

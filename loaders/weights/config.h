@@ -14,6 +14,7 @@
 
 #include "tensor/arena.h"
 
+#define RML_CONFIG_FILE_NAME "config.json"
 #define RML_CONFIG_MAX_BYTES ((size_t)1 << 20)
 #define RML_CONFIG_MAX_KEYS 1024
 #define RML_CONFIG_MAX_LIST 256 // items; a longer list is no setting of a network
@@ -30,6 +31,9 @@ typedef struct rml_config {
 // An empty config.
 void rml_config_init(rml_config *config, const rml_allocator *allocator);
 void rml_config_release(rml_config *config);
+
+// Reads the JSON.
+void rml_config_read_text(rml_config *config, const void *text, size_t bytes);
 
 // Reads `source`: the path of a file, or of a folder with a config.json, or the JSON itself where
 // it begins with "{".

@@ -7,7 +7,6 @@
 #include "tensor/tensor.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #define LENGTH_BYTES 8

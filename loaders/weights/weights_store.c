@@ -29,8 +29,8 @@ void rml_weights_close(rml_weights **weights_at)
     rml_weights *weights = *weights_at;
     if (!weights)
         return;
-    for (size_t i = 0; i < weights->file_count; i++)
-        rml_mapfile_close(&weights->file[i]);
+    if (weights->close_files)
+        weights->close_files(weights);
     for (size_t i = 0; i < weights->owned_count; i++)
         rml_free(weights->allocator, weights->owned[i]);
     rml_free(weights->allocator, weights->file);
@@ -44,20 +44,6 @@ void rml_weights_close(rml_weights **weights_at)
     rml_allocator allocator = weights->own_allocator;
     rml_free(&allocator, weights);
     *weights_at = NULL;
-}
-
-rml_status rml_weights_map(rml_weights *weights, const char *path, const rml_mapfile **file,
-                           rml_error *err)
-{
-    RML_TRY(rml_reserve(weights->allocator, &weights->file, &weights->file_capacity,
-                        weights->file_count + 1, sizeof *weights->file, "a list of files", err));
-    RML_TRY(rml_mapfile_open(&weights->file[weights->file_count], path, err));
-    // Tables are small and lie far apart: around each touched page the system would read 128 KB
-    // that nobody asked for, which makes a cold checkpoint of 400 MB open in 0.4 s instead of 0.03
-    // s. Once all tables are read, tensors are read through, and reading ahead is right again.
-    rml_mapfile_expect(&weights->file[weights->file_count], RML_ACCESS_SCATTERED);
-    *file = &weights->file[weights->file_count++];
-    return RML_OK;
 }
 
 // ---- adding -----------------------------------------------------------------------------------
@@ -307,8 +293,8 @@ const rml_allocator *rml_weights_allocator(const rml_weights *weights)
 
 void rml_weights_drop_pages(const rml_weights *weights)
 {
-    for (size_t i = 0; i < weights->file_count; i++)
-        rml_mapfile_drop_pages(&weights->file[i]);
+    if (weights->drop_pages)
+        weights->drop_pages(weights);
 }
 
 // ---- reading ----------------------------------------------------------------------------------

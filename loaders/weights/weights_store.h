@@ -20,6 +20,8 @@ struct rml_weights {
     rml_names names;
     rml_mapfile *file;
     size_t file_count, file_capacity;
+    void (*close_files)(rml_weights *weights); // NULL, both: there are none
+    void (*drop_pages)(const rml_weights *weights);
     rml_metadata *metadata;
     size_t metadata_count, metadata_capacity;
     void **owned; // data of rml_weights_add_f32, contents of rml_weights_open_source

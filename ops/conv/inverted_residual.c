@@ -81,30 +81,23 @@ static void ask(const rml_op_args *args, part *p)
     p->algorithm = p->args.algorithm = &p->way;
 }
 
-// The three, between views that have `images` images and the rows given; without data.
-static void make_parts(const rml_op_args *args, const piece *p, part parts[PARTS])
+// One of the three, between views that have `images` images and the rows given; without data.
+static void make_part(const rml_op_args *args, const piece *p, int k, part *out)
 {
     const rml_tensor none = {.rank = -1}, *x = &args->in[0], *y = &args->out[0];
+    const rml_tensor *bias = rml_op_input(args, 4 + k), *residual = rml_op_input(args, 7);
     const int64_t channels = args->in[1].dim[0];
     const rml_shape up = {4, {p->images, channels, p->rows_between, x->dim[3]}};
     const rml_shape middle = {4, {p->images, channels, p->rows, y->dim[3]}};
-    for (int k = 0; k < PARTS; k++) {
-        const rml_tensor *bias = rml_op_input(args, 4 + k);
-        parts[k].attr.conv = *conv_of(args->attr, k);
-        parts[k].in[1] = args->in[1 + k];
-        parts[k].in[2] = bias ? *bias : none;
-        parts[k].in[3] = none;
-    }
-    parts[EXPAND].in[0] = *x;
-    parts[EXPAND].out = rml_tensor_make(NULL, &up, RML_LAYOUT_CHANNELS_LAST);
-    parts[DEPTHWISE].in[0] = parts[EXPAND].out;
-    parts[DEPTHWISE].out = rml_tensor_make(NULL, &middle, RML_LAYOUT_CHANNELS_LAST);
-    parts[PROJECT].in[0] = parts[DEPTHWISE].out;
-    parts[PROJECT].out = *y;
-    if (rml_op_input(args, 7))
-        parts[PROJECT].in[3] = args->in[7];
-    for (int k = 0; k < PARTS; k++)
-        ask(args, &parts[k]);
+    const rml_tensor expanded = rml_tensor_make(NULL, &up, RML_LAYOUT_CHANNELS_LAST);
+    const rml_tensor filtered = rml_tensor_make(NULL, &middle, RML_LAYOUT_CHANNELS_LAST);
+    out->attr.conv = *conv_of(args->attr, k);
+    out->in[0] = k == EXPAND ? *x : k == DEPTHWISE ? expanded : filtered;
+    out->in[1] = args->in[1 + k];
+    out->in[2] = bias ? *bias : none;
+    out->in[3] = k == PROJECT && residual ? *residual : none;
+    out->out = k == EXPAND ? expanded : k == DEPTHWISE ? filtered : *y;
+    ask(args, out);
 }
 
 // Rows [first, first + rows) of `images` images from `image` on, of any view of them.
@@ -129,11 +122,12 @@ static size_t part_bytes(const part *p)
 static size_t packed_bytes(const rml_op_args *args)
 {
     const piece p = choose_piece(args);
-    part parts[PARTS];
+    part one;
     size_t bytes = 0;
-    make_parts(args, &p, parts);
-    for (int k = 0; k < PARTS; k++)
-        bytes = rml_sat_add(bytes, part_bytes(&parts[k]));
+    for (int k = 0; k < PARTS; k++) {
+        make_part(args, &p, k, &one);
+        bytes = rml_sat_add(bytes, part_bytes(&one));
+    }
     return bytes;
 }
 
@@ -141,41 +135,42 @@ static rml_status pack(const rml_op_args *args, const rml_constant *weight, void
                        const rml_allocator *allocator, rml_error *err)
 {
     const piece p = choose_piece(args);
-    part parts[PARTS];
+    part one;
     char *dst = packed;
     (void)weight; // the first of those in args->constants
-    make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++) {
-        RML_TRY(
-            parts[k].algorithm->pack(&parts[k].args, args->constants[1 + k], dst, allocator, err));
-        dst += part_bytes(&parts[k]);
+        make_part(args, &p, k, &one);
+        RML_TRY(one.algorithm->pack(&one.args, args->constants[1 + k], dst, allocator, err));
+        dst += part_bytes(&one);
     }
     return RML_OK;
 }
 
 // ---- running ------------------------------------------------------------------------------------
 
+// The parts, which are much for the stack of a small device, and what lies between them.
+#define PARTS_BYTES rml_aligned_bytes(PARTS, sizeof(part))
+
 static size_t own_scratch(const rml_op_args *args, const piece *p)
 {
     const size_t one = between_bytes(args, p->rows, p->rows_between);
-    return rml_aligned_bytes((size_t)p->images, one);
+    return rml_sat_add(PARTS_BYTES, rml_aligned_bytes((size_t)p->images, one));
 }
 
 static size_t worker_bytes(const rml_op_args *args)
 {
     const piece p = choose_piece(args);
-    part parts[PARTS];
+    part one;
     size_t most = 0;
-    make_parts(args, &p, parts);
     for (int k = 0; k < PARTS; k++) {
-        const rml_algorithm *way = parts[k].algorithm;
-        const size_t bytes = way->scratch_bytes ? way->scratch_bytes(&parts[k].args) : 0;
+        make_part(args, &p, k, &one);
+        const size_t bytes = one.way.scratch_bytes ? one.way.scratch_bytes(&one.args) : 0;
         most = bytes > most ? bytes : most;
     }
     return rml_sat_add(own_scratch(args, &p), rml_round_up(most, RML_ALIGNMENT));
 }
 
-static void run_piece(const rml_op_args *args, part parts[PARTS], int64_t image, int64_t images,
+static void run_piece(const rml_op_args *args, part *parts, int64_t image, int64_t images,
                       int64_t first, int64_t rows)
 {
     const rml_window_attr *whole = &conv_of(args->attr, DEPTHWISE)->window;
@@ -211,14 +206,14 @@ static void run_pieces(void *context, size_t begin, size_t end, int worker)
     const int64_t bands = (height + p.rows - 1) / p.rows;
     char *scratch = rml_op_worker(args, worker);
     const char *packed = args->packed;
-    part parts[PARTS];
-    make_parts(args, &p, parts);
+    part *parts = (part *)(void *)scratch;
     for (int k = 0; k < PARTS; k++) {
+        make_part(args, &p, k, &parts[k]);
         parts[k].args.packed = packed;
         parts[k].args.scratch = scratch + own_scratch(args, &p);
         packed += part_bytes(&parts[k]);
     }
-    parts[EXPAND].out.data = (float *)(void *)scratch;
+    parts[EXPAND].out.data = (float *)(void *)(scratch + PARTS_BYTES);
     parts[DEPTHWISE].out.data = parts[EXPAND].out.data +
                                 p.images * p.rows_between * args->in[0].dim[3] * args->in[1].dim[0];
     for (size_t i = begin; i < end; i++) {
@@ -266,10 +261,13 @@ static bool accepts_bf16(const rml_op_args *args)
     if (!rml_wants_bf16(args))
         return false;
     const piece p = choose_piece(args);
-    part parts[PARTS];
-    make_parts(args, &p, parts);
-    return parts[EXPAND].algorithm->precision == RML_PRECISION_BF16 ||
-           parts[PROJECT].algorithm->precision == RML_PRECISION_BF16;
+    part one;
+    bool found = false;
+    for (int k = 0; k < PARTS && !found; k += PROJECT) {
+        make_part(args, &p, k, &one);
+        found = one.way.precision == RML_PRECISION_BF16;
+    }
+    return found;
 }
 
 #define PIECES .packed_bytes = packed_bytes, .pack = pack, .worker_bytes = worker_bytes, .run = run

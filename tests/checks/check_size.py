@@ -6,18 +6,14 @@ and give what the program with all networks gives, but for what its C library ha
 
 import os
 import shutil
-import struct
-import subprocess
 import sys
 
 import house
+import one_network
+from one_network import run
 
-# network, its input, weights, bytes that the program may have without them
-PROGRAMS = [
-    ("lstm", "1,16,1", "lstm", 126_000),
-    ("mobilenetv2", "1,3,96,96", "mobilenetv2", 158_000),
-]
-ALLOWED = 5e-5  # of the largest number, as for a whole network
+# network, bytes that the program may have without its weights
+PROGRAMS = [("lstm", 126_000), ("mobilenetv2", 158_000)]
 OPTIONS = ["-DCMAKE_C_COMPILER=musl-gcc", "-DCMAKE_BUILD_TYPE=MinSizeRel", "-DRML_TESTS=OFF"] + [
     f"-DRML_{part}=OFF"
     for part in ("ISA", "THREADS", "LIBAV", "PNG", "JPEG", "TIFF", "WEBP", "STB")]
@@ -30,42 +26,6 @@ weights_end:
 """
 
 
-def run(*command):
-    done = subprocess.run(command, cwd=house.ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        print(" ".join(command) + "\n" + done.stdout[-2000:] + done.stderr[-2000:])
-        sys.exit(1)
-    return done.stdout
-
-
-def made_up(shape):
-    """What examples/one_network.c takes for its input."""
-    count = 1
-    for size in shape:
-        count *= size
-    return [(i % 17) / 16 - 0.5 for i in range(count)]
-
-
-def write_npy(path, shape):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
-    header += " " * (-(len(header) + 11) % 64) + "\n"
-    numbers = made_up(shape)
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-        file.write(struct.pack(f"<{len(numbers)}f", *numbers))
-
-
-def numbers_of_npy(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    body = data[10 + struct.unpack("<H", data[8:10])[0]:]
-    return struct.unpack(f"<{len(body) // 4}f", body)
-
-
-def numbers_of_words(text):
-    return [struct.unpack(">f", bytes.fromhex(word))[0] for word in text.split()]
-
-
 def main():
     cmake, program = sys.argv[1:]
     if not shutil.which("musl-gcc"):
@@ -75,9 +35,9 @@ def main():
     run(cmake, "-S", ".", "-B", folder, "-G", "Ninja", *OPTIONS)
     run(cmake, "--build", folder, "--target", "runmodel_static")
     faults = []
-    names = {"lstm": ("seq_input", "my_output"), "mobilenetv2": ("image", "classLabelProbs")}
-    for network, shape, file, limit in PROGRAMS:
-        weights = os.path.join(house.ROOT, "data", "weights", file + ".safetensors")
+    for network, limit in PROGRAMS:
+        weights = one_network.weights(network)
+        shape = ",".join(map(str, one_network.SHAPES[network]))
         blob, made = os.path.join(folder, network + ".s"), os.path.join(folder, network)
         with open(blob, "w", encoding="utf-8") as out:
             out.write(BLOB.format(weights))
@@ -89,14 +49,9 @@ def main():
         print(f"{network}: {size} bytes without its weights, at most {limit}")
         if size > limit:
             faults.append(f"{network}: {size} bytes, at most {limit}")
-        source, target = made + ".in.npy", made + ".out.npy"
-        write_npy(source, [int(part) for part in shape.split(",")])
-        name_in, name_out = names[network]
-        run(program, "exec", network, "--weights", weights, "--cpu", "portable", "--input",
-            f"{name_in}={source}", "--output", f"{name_out}={target}", "--quiet")
-        got, wanted = numbers_of_words(run(made)), numbers_of_npy(target)
-        most = ALLOWED * max(map(abs, wanted))
-        if len(got) != len(wanted) or any(abs(a - b) > most for a, b in zip(got, wanted)):
+        got = one_network.numbers_of_words(run(made).split())
+        wanted = one_network.expected(program, network, folder)
+        if not one_network.are_close(got, wanted):
             faults.append(f"{network}: {got}, expected {wanted}")
     house.finish(len(PROGRAMS), faults)
 

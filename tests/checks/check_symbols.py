@@ -28,7 +28,7 @@ FORBIDDEN = set(PRINTS + STREAMS + STOPS + ALLOCATES + NOT_FOR_THREADS)
 C_ALLOCATOR = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign"}
 EXCEPTIONS = {
     # where the C library's allocator becomes the default one
-    "alloc.c.o": C_ALLOCATOR,
+    "alloc_default.c.o": C_ALLOCATOR,
     # libjpeg-turbo hands out profiles in memory of the C library
     "jpeg_codec.c.o": {"free"},
     # stb_image and stb_image_write as they come: no allocator argument, tables that lack a const,
