@@ -7,7 +7,7 @@ install(TARGETS runmodel_static runmodel_shared EXPORT runmodelTargets
 install(TARGETS run-model RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # Found from the program as ../share/run-model.
 install(DIRECTORY data/weights/ DESTINATION share/run-model)
-install(FILES include/runmodel.h include/runmodel_networks.h
+install(FILES include/runmodel.h include/runmodel_export.h include/runmodel_networks.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/runmodel)

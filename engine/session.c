@@ -95,6 +95,7 @@ static rml_status choose_kernels(rml_kernels *kernels, const rml_model *model,
     if (bf16 && !RML_KERNEL(kernels, gemm_bf16).run)
         return rml_fail(err, RML_ERR_UNSUPPORTED,
                         "precision bf16 needs a CPU with AVX512-BF16 and level avx512");
+    kernels->in_order = given->in_order;
     return RML_OK;
 }
 

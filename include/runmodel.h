@@ -679,6 +679,7 @@ typedef struct rml_session_settings {
     size_t memory_limit;
     bool profile;  // measure every node
     bool no_reuse; // give every value its own memory (to tell planner faults from others)
+    bool in_order; // convolutions sum as they are defined, without Winograd's algorithm and its kin
     // Hears of every value that is computed, those only computed in bands left out; runs then
     // allocate. May be NULL.
     rml_observe_fn observe;

@@ -341,6 +341,7 @@ typedef struct rml_kernels {
     uint32_t features; // that were allowed
     rml_cpu_level level;
     rml_kernel_set set;
+    bool in_order; // algorithms that sum in another order than the definition are left out
 } rml_kernels;
 
 // Chooses the best kernels that `features` suffice for, of which all must be here: see

@@ -29,7 +29,9 @@ bool rml_op_writes_nothing(const rml_op_args *args, int out_count)
 const rml_algorithm *rml_op_choose(const rml_op *op, rml_op_args *args)
 {
     const rml_algorithm *algorithm = op->algorithms;
-    while (algorithm->generic != args->generic || (algorithm->accepts && !algorithm->accepts(args)))
+    while (algorithm->generic != args->generic ||
+           (algorithm->reorders && args->kernels->in_order) ||
+           (algorithm->accepts && !algorithm->accepts(args)))
         algorithm++;
     args->algorithm = algorithm;
     return algorithm;

@@ -173,6 +173,7 @@ void *rml_op_worker(const rml_op_args *args, int worker);
 typedef struct rml_algorithm {
     const char *name;
     bool generic;            // for generic nodes, and for no others
+    bool reorders;           // its sums run in another order than that of the definition
     rml_precision precision; // of its products
     // Rows and columns of an image that are computed together: a part of them that begins and ends
     // at multiples of it, or at the end, gets the bits of the whole. 0: any.

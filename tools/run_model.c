@@ -22,6 +22,7 @@ static const struct {
     {"check", cmd_check, "say what is wrong with a file by the rules of its format"},
     {"compare", cmd_compare, "say where a network in two formats begins to differ"},
     {"convert", cmd_convert, "write a network as a file of another format, and prove it"},
+    {"export-c", cmd_export_c, "write a network as one C file, for boards and other programs"},
     {"bench", cmd_bench, "measure a network"},
     {"list", cmd_list, "show networks, their inputs and outputs, and what this build can do"},
 };

@@ -204,6 +204,7 @@ static const rml_algorithm algorithms[] = {
      .scratch_bytes = rml_transpose_direct_scratch_bytes,
      .run = rml_transpose_direct_run},
     {.name = "product-and-overlap",
+     .reorders = true,
      .unit = {0, RML_UNIT_ALL}, // sums go chunk by chunk of the columns, from the first on
      .accepts = rml_transpose_overlap_accepts,
      .packed_bytes = rml_transpose_overlap_packed_bytes,

@@ -1,4 +1,6 @@
 // Operators that cut a tensor into parts: slice and split.
+#include "ops/shape/slice.h"
+
 #include "ops/index/list.h"
 #include "ops/elementwise/nd_iterator.h"
 
@@ -93,7 +95,7 @@ static rml_status infer_slice(const rml_op_node *node, rml_shape *out, rml_error
     return RML_OK;
 }
 
-static void run_slice(const rml_op_args *args)
+bool rml_slice_part(const rml_op_args *args, rml_tensor *kept_part)
 {
     rml_list lists[LISTS];
     rml_tensor part = args->in[0];
@@ -105,13 +107,21 @@ static void run_slice(const rml_op_args *args)
         const cut kept = cut_of(part.dim[axis], lists[START].at[i], lists[STOP].at[i],
                                 lists[STEP].given ? lists[STEP].at[i] : 1);
         if (kept.count == 0)
-            return;
+            return false;
         rml_tensor_advance(&part, kept.first * part.stride[axis]);
         part.dim[axis] = kept.count;
         if (kept.count > 1) // a step beyond the end is not multiplied: it may be any number
             part.stride[axis] *= kept.step;
     }
-    rml_copy_view(args, &part, &args->out[0]);
+    *kept_part = part;
+    return true;
+}
+
+static void run_slice(const rml_op_args *args)
+{
+    rml_tensor part;
+    if (rml_slice_part(args, &part))
+        rml_copy_view(args, &part, &args->out[0]);
 }
 
 const rml_op rml_op_slice = {.id = RML_OP_SLICE,

@@ -10,7 +10,7 @@ LEFT_OUT = {".git", "build", "results", ".venv", "__pycache__", ".pytest_cache"}
 # subfolders count as their top folder.
 ORDER = ["include", "tensor", "kernels", "ops", "graph", "engine", "loaders", "writers", "models",
          "media", "pipelines", "tools"]
-PUBLIC = ["runmodel.h", "runmodel_networks.h"]  # in include/, and installed
+PUBLIC = ["runmodel.h", "runmodel_export.h", "runmodel_networks.h"]  # in include/, and installed
 LIBRARY = ORDER[1:11]  # never prints, exits or aborts
 
 

@@ -61,6 +61,7 @@ static rml_status run(exec_settings *s, rml_error *err)
     built.config = s->config;
     built.function = s->function;
     built.keep_types = true; // arrays are converted to what they are for
+    wanted.in_order = s->in_order;
     wanted.memory_limit = (size_t)(s->memory_mb * 1e6);
     TRY(network_open(n, s->is_file ? NULL : s->model, &built, s->common.quiet, err));
     TRY(check_names(s, err));
@@ -115,6 +116,9 @@ int cmd_exec(int argc, char **argv)
         {"steps", 0, OPTION_FLAG, &s.steps, NULL, 0, 0,
          "arrays hold a step each along their first dimension: one run\nfor each, and what the "
          "network keeps goes from run to run"},
+        {"in_order", 0, OPTION_FLAG, &s.in_order, NULL, 0, 0,
+         "sums in the order of their definition, without faster\nalgorithms: the bits of what "
+         "run-model export-c writes"},
         {"mem_limit", 0, OPTION_NUMBER, &s.memory_mb, "MB", 0, 1e9,
          "most memory for activations; where more would be taken,\nlarge images are computed in "
          "bands that give the same bits\n(0: no limit)"},

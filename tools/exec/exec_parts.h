@@ -14,6 +14,7 @@ typedef struct exec_settings {
     bool resize;      // pictures to the size of their inputs
     bool has_values;  // what levels are in images that nothing declares:
     float mean[3], deviation[3];
+    bool in_order;
     bool steps; // arrays hold a step each along their first dimension
     int64_t step_count;
     int top;           // classes told of a classifier
