@@ -680,8 +680,7 @@ typedef struct rml_session_settings {
     bool profile;  // measure every node
     bool no_reuse; // give every value its own memory (to tell planner faults from others)
     bool in_order; // convolutions sum as they are defined, without Winograd's algorithm and its kin
-    // Hears of every value that is computed, those only computed in bands left out; runs then
-    // allocate. May be NULL.
+    // Hears of every value but those only computed in bands; runs then allocate. May be NULL.
     rml_observe_fn observe;
     void *observe_user;
     rml_log_fn log;
