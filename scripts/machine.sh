@@ -103,10 +103,6 @@ find_missing() {
     [ "$2" = fast ] || find_missing_cross aarch64 arm64
     [ "$2" = fast ] || find_missing_cortex_m
     [ "$2" = fast ] || quiet llvm-mca-19 --version || missing="$missing llvm-19"
-    # Boards without a system.
-    [ "$2" = fast ] || quiet arm-none-eabi-gcc --version ||
-        missing="$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"
-    [ "$2" = fast ] || quiet qemu-system-arm --version || missing="$missing qemu-system-arm"
     [ "$2" = long ] || return 0
     find_missing_cross i686 i386
     find_missing_cross riscv64 riscv64
