@@ -123,6 +123,11 @@ static inline vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
     return vfmaq_f32(c, a, b);
 }
 
+static inline vf32 vf32_fma_again(vf32 a, vf32 b, const float *c)
+{
+    return vf32_fma(a, b, vf32_load_again(c));
+}
+
 // a * b[lane] + c; the lane is a constant.
 #define VF32_FMA_LANE(a, b, lane, c) vfmaq_laneq_f32(c, a, b, lane)
 

@@ -2,10 +2,10 @@
 
 usage: check_mca.py OBJECT...    (of kernels/arm/, as the preset aarch64 builds them)
 
-A loop is the innermost one of a function with as many multiply-adds as told. It fails when it takes
-longer than LIMIT / 0.95 on the Neoverse N1 or V2, a pool LIMIT / 0.9, an exponential LIMIT / 0.8,
-with a division behind it LIMIT / 0.6, or when it touches the stack. Skipped without LLVM's
-tools, of which Debian's llvm-19 has the models of both.
+A loop is the innermost one of a function with as many multiply-adds as told, that calls nothing.
+It fails when it takes longer than the limit / 0.95 (a few less, as told) on the Neoverse N1 or V2,
+or when it touches the stack more than told. Skipped without LLVM's tools, of which Debian's llvm-19
+has the models of both.
 """
 
 import re
@@ -21,36 +21,53 @@ TRIPLE = "-mtriple=aarch64"
 ROUNDS = 200
 REACHED = 0.95
 REACHED_POOL = 0.9
-REACHED_EXP = 0.8
-REACHED_DIVIDED = 0.6
 MULTIPLY_ADD = ("fmla", "fmls")
 OTHERS = ("fmax", "fadd")  # what loops without multiply-adds are known by
 
 # What, function, multiply-adds of the loop, units of work in it, part of the limit that is reached,
-# cycles of a unit on N1 and V2 as the limit.
+# cycles of a unit on N1 and V2 as the limit: what the busiest pipes do for it, as llvm-mca counts.
+# A division keeps one of two pipes of the N1 for seven cycles and one of two of the V2 for ten, a
+# store of two vectors takes two cycles of those that multiply, a shift has one pipe of two.
 # Of products the limit is that of the multiply-adds: two in a cycle, and four. With one row, the
 # V2 waits for its three loads in a cycle: each weight counts once. Eight pixels of a depthwise 3x3
 # are 72 multiply-adds, and copies, bounds and stores for the same pipes: 117 of which the N1 begins
 # two in a cycle; on the V2 they are 75 loads and 8 stores, three in a cycle.
-# Of exponentials the limit is what the busiest pipe does for one. Their chains are so long that the
-# N1 has no room for as many instructions as would fill its pipes. Pools have five loads for four
-# vectors, two in a cycle; on the V2 four maxima or sums wait two cycles for those before them.
+# Sums of one to three rows wait for those before them, four cycles and two, which is their limit.
+# Pools have five loads for four vectors, two in a cycle; on the V2 four maxima or sums wait two
+# cycles for those before them.
 LOOPS = [
     ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, REACHED, 0.5, 0.25),
     ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, REACHED, 0.5, 0.25),
     ("GEMM 12x4, 4 lanes", "rml_gemm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
+    ("GEMM 2x8, a step of depth", "rml_gemm_f32_neon", 8, 2, REACHED, 4.0, 2.0),
     ("LSTM of 6 rows, 4 lanes", "rml_lstm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
     ("LSTM of 1 row, 4 lanes", "rml_lstm_f32_neon", 32, 32, REACHED, 0.5, 1 / 3),
+    ("LSTM, a sigmoid of 4 lanes", "rml_lstm_sigmoid_neon", 21, 3, REACHED, 16.33, 9.0),
+    ("LSTM, a tanh of 4 lanes", "rml_lstm_tanh_neon", 30, 3, 0.9, 14.17, 7.92),
     ("depthwise 3x3, 8 pixels, 4 lanes", "nine_taps_wide", 72, 72, REACHED, 117 / 144, 83 / 216),
-    ("exp of 4 lanes", "rml_exp_f32_neon", 28, 4, REACHED_EXP, 8.75, 4.375),
-    ("sigmoid of 4 lanes", "rml_sigmoid_f32_neon", 28, 4, REACHED_DIVIDED, 11.25, 5.625),
-    ("SiLU of 4 lanes", "rml_silu_f32_neon", 28, 4, REACHED_DIVIDED, 11.75, 5.875),
-    ("tanh of 4 lanes", "rml_tanh_f32_neon", 40, 4, REACHED_DIVIDED, 10.0, 5.0),
-    ("softmax, its exp of 4 lanes", "rml_softmax_f32_neon", 28, 4, REACHED_EXP, 10.25, 5.0),
-    ("softmax by blocks, the same", "rml_softmax_step_f32_neon", 28, 4, REACHED_EXP, 9.0, 4.375),
+    ("exp of 4 lanes", "rml_exp_f32_neon", 28, 4, REACHED, 10.5, 5.25),
+    ("sigmoid of 4 lanes", "rml_sigmoid_f32_neon", 28, 4, REACHED, 16.5, 9.0),
+    ("SiLU of 4 lanes", "rml_silu_f32_neon", 28, 4, REACHED, 17.0, 9.25),
+    ("Swish of 4 lanes", "rml_swish_f32_neon", 28, 4, REACHED, 17.75, 9.5),
+    ("tanh of 4 lanes", "rml_tanh_f32_neon", 40, 4, REACHED, 14.25, 7.9),
+    ("erf of 4 lanes", "rml_erf_f32_neon", 80, 4, 0.93, 23.62, 11.81),
+    ("GELU of 4 lanes", "rml_gelu_f32_neon", 80, 4, 0.93, 25.62, 12.69),
+    ("GELU by tanh of 4 lanes", "rml_gelu_tanh_f32_neon", 32, 4, REACHED, 18.75, 10.12),
+    ("ELU of 4 lanes", "rml_elu_f32_neon", 32, 4, REACHED, 10.0, 5.0),
+    ("CELU of 4 lanes", "rml_celu_f32_neon", 32, 4, REACHED, 13.75, 7.62),
+    ("SELU of 4 lanes", "rml_selu_f32_neon", 32, 4, REACHED, 10.0, 5.25),
+    ("log of 4 lanes", "rml_log_f32_neon", 44, 4, REACHED, 20.37, 10.19),
+    ("softplus of 4 lanes", "rml_softplus_f32_neon", 72, 4, REACHED, 40.37, 20.87),
+    ("Mish of 4 lanes", "rml_mish_f32_neon", 28, 4, REACHED, 16.0, 9.0),
+    ("arc tangent of 4 lanes", "rml_atan_f32_neon", 36, 4, 0.87, 12.5, 7.0),
+    ("softmax, its exp of 4 lanes", "rml_softmax_f32_neon", 28, 4, REACHED, 11.5, 5.75),
+    ("softmax by blocks, the same", "rml_softmax_step_f32_neon", 28, 4, REACHED, 10.5, 5.375),
     ("maxima of pixels, 4 lanes", "rml_pool_max_f32_neon", "4 fmax", 4, REACHED_POOL, 0.625, 0.5),
     ("means of pixels, 4 lanes", "rml_pool_sum_f32_neon", "4 fadd", 4, REACHED_POOL, 0.625, 0.5),
 ]
+
+# Loops that have no registers left for all they keep, and how many loads and stores that costs.
+STACK = {"softplus of 4 lanes": 7}
 
 
 def tool(name):
@@ -87,7 +104,9 @@ def innermost_loops(instructions):
     for first, last in sorted(set(ends)):
         if not any(first <= start and stop <= last for start, stop in ends
                    if (start, stop) != (first, last)):
-            yield [text for address, text in instructions if first <= address <= last]
+            loop = [text for address, text in instructions if first <= address <= last]
+            if not any(text.startswith("bl ") for text in loop):
+                yield loop
 
 
 def cycles_of(mca, model, loop):
@@ -121,7 +140,7 @@ def main():
         for loop in found:
             line = f"{what:34}"
             stack = sum("sp" in re.split(r"\W+", text) for text in loop)
-            if stack:
+            if stack > STACK.get(what, 0):
                 faults.append(f"{what}: {stack} instructions of its loop touch the stack")
             for model, limit in zip(MODELS, limits):
                 cycles = cycles_of(mca, model, loop) / units
