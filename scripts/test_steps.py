@@ -169,7 +169,7 @@ def coverage(runner, step):
         counted.unlink()
     counts = runner.ctest(step, step, "-E", "check-kernels|pipeline|media|bench", env=SLOW)
     counts.add(runner.pytest(step, step, "tests/onnx", "tests/coreml", "tests/loaders",
-                             "tests/writers", "-k", "not random_graphs"))
+                             "tests/writers", "-k", "not random_graphs and not boards"))
     arguments = [sys.executable, "scripts/line_coverage.py", build, str(LEAST_COVERED), *COVERED]
     code = runner.command(step, arguments, BUILD_SECONDS)
     runner.tail(os.path.join(LOGS, f"{step}.log"), len(COVERED) + 16)
