@@ -64,7 +64,7 @@ rml_status rml_graph_infer_node(const rml_graph *graph, const rml_node *node, co
 {
     const rml_op *op = node->def;
     rml_op_node asked = {.attr = &node->attr, .in = in, .in_count = node->in_count};
-    enum { FEW = 2 };
+    enum { FEW = 4 }; // callers that only ask what a node would give take a failure for a no
     const size_t count = (size_t)node->out_count;
     rml_dtype types[RML_MAX_OUTPUTS];
     rml_shape few[FEW], *shapes = few;

@@ -36,7 +36,7 @@ def installed_tree(cmake, build, folder):
     run(cmake, "--install", build, "--prefix", first)
     shutil.move(first, prefix)
     headers = sorted(os.listdir(os.path.join(prefix, "include")))
-    if headers != ["runmodel.h", "runmodel_networks.h"]:
+    if headers != ["runmodel.h", "runmodel_export.h", "runmodel_networks.h"]:
         sys.exit(f"include/ holds {headers}, and should hold the public headers alone")
     weights = set(os.listdir(os.path.join(ROOT, "data", "weights")))
     if set(os.listdir(os.path.join(prefix, "share", "run-model"))) != weights:

@@ -122,6 +122,8 @@ static rml_operand operand_of(rml_emitter *e, rml_value_id id)
                                     : rml_emit_type_of(e, value->dtype);
         *operand = rml_emit_constant_value(e, id, dtype, e->names.value[id]);
     }
+    if (e->status != RML_OK && !operand->name) // of a node that was not written any more
+        return (rml_operand){"", value->dtype, value->shape};
     return *operand;
 }
 
