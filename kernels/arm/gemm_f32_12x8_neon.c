@@ -10,7 +10,6 @@
 #define GEMM_ROWS(DO, arg) ROWS_0_TO_5(DO, arg) ROWS_6_TO_9(DO, arg) DO(10, arg) DO(11, arg)
 #define GEMM_CASES(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
 
-// GCC copies the last sum of two rows in each round unless told that it stays where it is.
 #define GEMM_MULTIPLY_TWO(i, at)                                                                   \
     if (rows > (i)) {                                                                              \
         float32x2_t x = vld1_f32(a##i + (at));                                                     \
@@ -21,7 +20,6 @@
         lo##i = vfmaq_lane_f32(lo##i, lo_1, x, 1);                                                 \
         if (wide)                                                                                  \
             hi##i = vfmaq_lane_f32(hi##i, hi_1, x, 1);                                             \
-        KEEP_IN_REGISTER(hi##i);                                                                   \
     }
 
 #define GEMM_TWO_STEPS(at, row)                                                                    \

@@ -32,14 +32,12 @@ OTHERS = ("fmax", "fadd")  # what loops without multiply-adds are known by
 # V2 waits for its three loads in a cycle: each weight counts once. Eight pixels of a depthwise 3x3
 # are 72 multiply-adds, and copies, bounds and stores for the same pipes: 117 of which the N1 begins
 # two in a cycle; on the V2 they are 75 loads and 8 stores, three in a cycle.
-# Sums of one to three rows wait for those before them, four cycles and two, which is their limit.
 # Pools have five loads for four vectors, two in a cycle; on the V2 four maxima or sums wait two
 # cycles for those before them.
 LOOPS = [
     ("GEMM 12x8, 4 lanes", "rml_gemm_f32_neon", 48, 48, REACHED, 0.5, 0.25),
     ("GEMM 8x8, 4 lanes", "rml_gemm_f32_neon", 32, 32, REACHED, 0.5, 0.25),
     ("GEMM 12x4, 4 lanes", "rml_gemm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
-    ("GEMM 2x8, a step of depth", "rml_gemm_f32_neon", 8, 2, REACHED, 4.0, 2.0),
     ("LSTM of 6 rows, 4 lanes", "rml_lstm_f32_neon", 24, 24, REACHED, 0.5, 0.25),
     ("LSTM of 1 row, 4 lanes", "rml_lstm_f32_neon", 32, 32, REACHED, 0.5, 1 / 3),
     ("LSTM, a sigmoid of 4 lanes", "rml_lstm_sigmoid_neon", 21, 3, REACHED, 16.33, 9.0),
