@@ -63,12 +63,12 @@ static bool take_symbol(inflating *s, const uint16_t *table, unsigned *symbol)
 static bool make_table(uint16_t *table, const uint8_t *bits, unsigned count)
 {
     unsigned of_length[MAX_BITS + 1] = {0}, next[MAX_BITS + 2] = {0};
-    long left = 1;
+    int left = 1;
     for (unsigned i = 0; i < count; i++)
         of_length[bits[i]]++;
     of_length[0] = 0;
     for (unsigned n = 1; n <= MAX_BITS; n++) {
-        left = 2 * left - (long)of_length[n];
+        left = 2 * left - (int)of_length[n];
         if (left < 0)
             return false;
         next[n + 1] = (next[n] + of_length[n]) << 1;

@@ -3,46 +3,47 @@
 #include "tests/support/counting_allocator.h"
 #include "tests/support/net.h"
 
-#include "tensor/sanitizer.h"
-
-#if defined(__GLIBC__) && !RML_WITH_SANITIZER && !defined(__clang__)
-#define COUNTS_MALLOC 1
-// Every allocation of the process, whatever hook it goes around: the C library calls these.
+#if COUNTS_MALLOC
+// Every allocation by this program, whatever hook it goes around: the linker passes them on. To
+// define malloc itself would leave a static program with two of them.
 static size_t malloc_calls;
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *memory, size_t bytes);
-void *__libc_memalign(size_t alignment, size_t bytes);
-int posix_memalign(void **out, size_t alignment, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
 
-void *malloc(size_t bytes)
+void *__wrap_malloc(size_t bytes)
 {
     malloc_calls++;
-    return __libc_malloc(bytes);
+    return __real_malloc(bytes);
 }
-void *calloc(size_t count, size_t bytes)
+void *__wrap_calloc(size_t count, size_t bytes)
 {
     malloc_calls++;
-    return __libc_calloc(count, bytes);
+    return __real_calloc(count, bytes);
 }
-void *realloc(void *memory, size_t bytes)
+void *__wrap_realloc(void *memory, size_t bytes)
 {
     malloc_calls++;
-    return __libc_realloc(memory, bytes);
+    return __real_realloc(memory, bytes);
 }
-int posix_memalign(void **out, size_t alignment, size_t bytes)
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
 {
     malloc_calls++;
-    *out = __libc_memalign(alignment, bytes);
-    return *out ? 0 : 12; // ENOMEM
+    return __real_aligned_alloc(alignment, bytes);
 }
-void *aligned_alloc(size_t alignment, size_t bytes)
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes)
 {
     malloc_calls++;
-    return __libc_memalign(alignment, bytes);
+    return __real_posix_memalign(out, alignment, bytes);
 }
 #else
-#define COUNTS_MALLOC 0
 static size_t malloc_calls;
 #endif
 

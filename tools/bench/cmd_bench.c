@@ -9,7 +9,7 @@
 #define LIST_MAX 16
 
 // "1,2,4" to numbers from 1 to `max`; the count, or 0 when the text is something else.
-static int parse_list(const char *text, int *numbers, long max)
+static int parse_list(const char *text, int *numbers, int max)
 {
     int count = 0;
     for (;;) {
