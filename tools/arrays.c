@@ -3,6 +3,8 @@
 #include "tools/options.h"
 #include "tools/report.h"
 
+#include <stdlib.h>
+
 rml_shape array_shape(const rml_npy *array, const rml_model *model, size_t index)
 {
     const rml_shape given = rml_npy_shape(array);
@@ -46,4 +48,20 @@ rml_status array_number(double value, const rml_port *port, void *element, rml_e
         return rml_fail(err, RML_ERR_ARG, "--input %s=%.17g: %s cannot be that", port->name, value,
                         rml_dtype_name(port->dtype));
     return RML_OK;
+}
+
+bool parse_shape(const char *text, bool open, rml_shape *shape)
+{
+    for (*shape = (rml_shape){0}; shape->rank < RML_MAX_RANK; text++) {
+        const bool any = open && *text == '?';
+        char *end = (char *)(uintptr_t)text + any;
+        const long long size = any ? -1 : strtoll(text, &end, 10);
+        if (end == text || (!any && (*text < '0' || *text > '9' || size < 1 || size > INT32_MAX)))
+            return false;
+        shape->dim[shape->rank++] = size;
+        text = end;
+        if (*text != 'x')
+            return !*text;
+    }
+    return false;
 }

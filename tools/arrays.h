@@ -4,6 +4,10 @@
 
 #include "runmodel.h"
 
+// A shape as people write it, "1x3x512x512": up to RML_MAX_RANK sizes of 1 and more; where `open`,
+// "?x3" too, with -1 for what may change.
+bool parse_shape(const char *text, bool open, rml_shape *shape);
+
 // The shape of an array for input `index`. Where that has more dimensions, the first ones may be
 // left out of the array if their size is 1, or any, which is then 1.
 rml_shape array_shape(const rml_npy *array, const rml_model *model, size_t index);

@@ -1,7 +1,8 @@
 // run-model export-c: a network as one C file, for boards and for any other program.
-#include "tools/bench/bench_parts.h"
+#include "tools/arrays.h"
 #include "tools/commands.h"
 #include "tools/find_weights.h"
+#include "tools/options.h"
 #include "tools/report.h"
 
 #include "runmodel_export.h"
@@ -28,7 +29,7 @@ static rml_status set_sizes(const settings *s, rml_session *session, rml_error *
         if (rml_model_find_input(model, name) == RML_NO_PORT)
             return rml_fail(err, RML_ERR_ARG, "--input %s=%s: %s has no input of this name", name,
                             text, s->model);
-        if (!bench_parse_shape(text, &shape))
+        if (!parse_shape(text, false, &shape))
             return rml_fail(err, RML_ERR_ARG, "--input %s=%s: a size is 1x3x96x96", name, text);
         TRY(rml_session_resize(session, name, shape, err));
     }
@@ -102,19 +103,13 @@ int cmd_export_c(int argc, char **argv)
         .common = &s.common,
         .unused = UNUSED_THREADS | UNUSED_PROFILE | UNUSED_PRECISION,
     };
-    const int code = options_parse(&line, argc, argv);
+    int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
-    char names[512];
-    model_names(names, sizeof names);
-    if (!s.model)
-        return usage_error(COMMAND, "no network is named; there are: %s", names);
-    s.is_file = is_graph_file(s.model);
-    if (!find_model(s.model) && !s.is_file)
-        return usage_error(COMMAND, "there is no network '%s'; there are: %s", s.model, names);
-    if (s.is_file && (named_weights || s.config))
-        return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
-                           named_weights ? "weights" : "config", s.model);
+    const network_names names = {s.model, named_weights, s.config, s.function};
+    code = network_check(COMMAND, &names, &s.is_file);
+    if (code != EXIT_DONE)
+        return code;
     if (!s.outfile)
         return usage_error(COMMAND, "no --outfile FILE.c");
     if (!weights_choose(&s.network.source, s.model, s.is_file ? s.model : named_weights))

@@ -1,6 +1,7 @@
 #define _XOPEN_SOURCE 700
 #include "tools/find_weights.h"
 #include "tools/options.h"
+#include "tools/report.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -121,6 +122,24 @@ rml_status weights_source_open(rml_weights **out, const weights_source *s, bool 
             fprintf(stderr, "%s weights, note: %s\n", s->what, entry.text);
     }
     return RML_OK;
+}
+
+int network_check(const char *command, const network_names *n, bool *is_file)
+{
+    char known_models[512];
+    model_names(known_models, sizeof known_models);
+    if (!n->model)
+        return usage_error(command, "no network is named; there are: %s", known_models);
+    *is_file = is_graph_file(n->model);
+    if (!find_model(n->model) && !*is_file)
+        return usage_error(command, "there is no network '%s'; there are: %s", n->model,
+                           known_models);
+    if (*is_file && (n->weights || n->config))
+        return usage_error(command, "--%s is not used by %s, which holds its own",
+                           n->weights ? "weights" : "config", n->model);
+    if (!*is_file && n->function)
+        return usage_error(command, "--function is not used by %s, a built-in network", n->model);
+    return EXIT_DONE;
 }
 
 rml_status network_open(network *n, const char *name, const rml_model_settings *settings,

@@ -20,6 +20,16 @@ typedef struct weights_source {
 // copied.
 bool weights_choose(weights_source *s, const char *what, const char *named);
 
+// What a command line says of a network, before anything is opened.
+typedef struct network_names {
+    const char *model; // a built-in network, or a graph file
+    const char *weights, *config, *function;
+} network_names;
+
+// Whether the names go together; *is_file: the model is a graph file. EXIT_DONE, or EXIT_USAGE
+// after saying what is wrong.
+int network_check(const char *command, const network_names *names, bool *is_file);
+
 // A network that runs, with what it stands on.
 typedef struct network {
     weights_source source;

@@ -42,21 +42,6 @@ static void fill_sizes(const char *model, rml_port *port)
                 k > 0 && size && known < 2 && size[known] ? size[known++] : rml_open_size(k);
 }
 
-bool bench_parse_shape(const char *at, rml_shape *shape)
-{
-    char *end;
-    for (shape->rank = 0;; at = end + 1) {
-        long long number = strtoll(at, &end, 10);
-        if (end == at || number < 1 || number > INT32_MAX || shape->rank == RML_MAX_RANK)
-            return false;
-        shape->dim[shape->rank++] = number;
-        if (*end == 0)
-            return true;
-        if (*end != 'x')
-            return false;
-    }
-}
-
 // What is said of an input that does not exist would silently measure something else.
 static rml_status check_names(const bench_settings *s, const rml_model *model,
                               const option_list *list, const char *what, rml_error *err)
@@ -103,7 +88,7 @@ rml_status bench_set_shapes(const bench_settings *s, rml_session *session, const
             port.shape = port.limits->usual;
         fill_sizes(s->model, &port);
         if (given)
-            bench_parse_shape(given, &port.shape);
+            parse_shape(given, false, &port.shape);
         if (file && given)
             return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: %s has a shape of its own", port.name,
                             given, input);

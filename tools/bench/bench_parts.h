@@ -31,9 +31,6 @@ typedef struct bench_result {
     double ms[BENCH_RUNS_MAX]; // sorted
 } bench_result;
 
-// "1x3x512x512"
-bool bench_parse_shape(const char *text, rml_shape *shape);
-
 // Shapes of all inputs, by --shape, --input, `batch` and the sizes that networks are used at.
 rml_status bench_set_shapes(const bench_settings *settings, rml_session *session,
                             const rml_model *model, int batch, rml_error *err);

@@ -1,6 +1,8 @@
 // run-model bench: times of a network, one line for each combination of batch and threads.
 #include "tools/bench/bench_parts.h"
+#include "tools/arrays.h"
 #include "tools/commands.h"
+#include "tools/find_weights.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
@@ -70,22 +72,16 @@ int cmd_bench(int argc, char **argv)
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
-    char names[512];
-    model_names(names, sizeof names);
-    s.is_file = s.model && is_graph_file(s.model);
-    if (!s.model || (!find_model(s.model) && !s.is_file))
-        return usage_error(
-            COMMAND, "name one of the networks: %s; or a file: .onnx, .mlmodel, .mlpackage", names);
-    if (s.is_file && s.weights)
-        return usage_error(COMMAND, "--weights is not used by %s, which holds its own", s.model);
-    if (!s.is_file && s.function)
-        return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
+    const network_names names = {s.model, s.weights, s.config, s.function};
+    code = network_check(COMMAND, &names, &s.is_file);
+    if (code != EXIT_DONE)
+        return code;
     if (csv + markdown + s.common.json > 1)
         return usage_error(COMMAND, "--json, --csv and --markdown exclude each other");
     s.form = s.common.json ? BENCH_JSON : csv ? BENCH_CSV : markdown ? BENCH_MARKDOWN : BENCH_TEXT;
     rml_shape shape;
     for (int i = 0; i < s.shapes.count; i++)
-        if (!bench_parse_shape(s.shapes.items[i].value, &shape))
+        if (!parse_shape(s.shapes.items[i].value, false, &shape))
             return usage_error(COMMAND, "--shape is NAME=1x3x512x512, not '%s=%s'",
                                s.shapes.items[i].name, s.shapes.items[i].value);
     int threads[LIST_MAX] = {0}, batches[LIST_MAX] = {0};

@@ -2,6 +2,7 @@
 #include "tools/convert/convert_options.h"
 
 #include "pipelines/convert/convert.h"
+#include "tools/find_weights.h"
 #include "tools/report.h"
 
 #include <stdlib.h>
@@ -105,19 +106,11 @@ static int check_classifier(const convert_options *o, const rml_write_settings *
 int convert_options_check(convert_options *o, rml_write_settings *write)
 {
     static const char *const endings[] = {".onnx", ".mlmodel", ".mlpackage", ".safetensors"};
-    char names[512];
+    const network_names names = {o->model, o->weights, o->config, o->function};
     bool known = false;
-    model_names(names, sizeof names);
-    if (!o->model)
-        return usage_error(COMMAND, "no network is named; there are: %s", names);
-    o->is_file = is_graph_file(o->model);
-    if (!find_model(o->model) && !o->is_file)
-        return usage_error(COMMAND, "there is no network '%s'; there are: %s", o->model, names);
-    if (o->is_file && (o->weights || o->config))
-        return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
-                           o->weights ? "weights" : "config", o->model);
-    if (!o->is_file && o->function)
-        return usage_error(COMMAND, "--function is not used by %s, a built-in network", o->model);
+    int code = network_check(COMMAND, &names, &o->is_file);
+    if (code != EXIT_DONE)
+        return code;
     if (!o->outfile)
         return usage_error(COMMAND, "no --outfile: where is the network to go?");
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
@@ -131,7 +124,7 @@ int convert_options_check(convert_options *o, rml_write_settings *write)
         return usage_error(COMMAND, "--target is ios%d to ios%d, not '%s'", LEAST_IOS, MOST_IOS,
                            o->target);
     o->coreml = rml_ends_in(o->outfile, ".mlmodel") || rml_ends_in(o->outfile, ".mlpackage");
-    int code = check_kind(o, write);
+    code = check_kind(o, write);
     code = code == EXIT_DONE ? check_weights_type(o, write) : code;
     code = code == EXIT_DONE ? check_classifier(o, write) : code;
     return code == EXIT_DONE ? check_images(o) : code;

@@ -1,5 +1,6 @@
 // Names and sizes of what goes into a converted network and comes out of it.
 #include "pipelines/made_up.h"
+#include "tools/arrays.h"
 #include "tools/convert/convert_options.h"
 #include "tools/report.h"
 
@@ -82,29 +83,13 @@ static rml_status check_names(const port_plans *p, rml_error *err)
 
 // ---- sizes --------------------------------------------------------------------------------------
 
-// "1x3x512x512", and ? for a size that may change between runs.
-static bool parse_shape(const char *text, rml_shape *shape)
-{
-    for (*shape = (rml_shape){0}; shape->rank < RML_MAX_RANK; text++) {
-        char *end = (char *)text + (*text == '?');
-        const int64_t size = *text == '?' ? -1 : strtoll(text, &end, 10);
-        if (end == text || (*text != '?' && (*text < '0' || *text > '9' || size > INT32_MAX)))
-            return false;
-        shape->dim[shape->rank++] = size;
-        text = end;
-        if (*text != 'x')
-            return !*text;
-    }
-    return false;
-}
-
 static rml_status set_shapes(port_plans *p, const convert_options *o, rml_error *err)
 {
     for (int i = 0; i < o->shapes.count; i++) {
         const char *name = o->shapes.items[i].name, *text = o->shapes.items[i].value;
         port_plan *plan;
         TRY(find_input(p, "shape", name, &plan, err));
-        if (!parse_shape(text, &plan->shape))
+        if (!parse_shape(text, true, &plan->shape))
             return rml_fail(err, RML_ERR_ARG, "--shape %s=%s: a shape is 1x3x512x512", name, text);
     }
     return RML_OK;

@@ -144,18 +144,10 @@ int cmd_exec(int argc, char **argv)
     int code = options_parse(&line, argc, argv);
     if (code != EXIT_DONE || s.common.help)
         return code;
-    char names[512];
-    model_names(names, sizeof names);
-    if (!s.model)
-        return usage_error(COMMAND, "no network is named; there are: %s", names);
-    s.is_file = is_graph_file(s.model);
-    if (!find_model(s.model) && !s.is_file)
-        return usage_error(COMMAND, "there is no network '%s'; there are: %s", s.model, names);
-    if (s.is_file && (named || s.config))
-        return usage_error(COMMAND, "--%s is not used by %s, which holds its own",
-                           named ? "weights" : "config", s.model);
-    if (!s.is_file && s.function)
-        return usage_error(COMMAND, "--function is not used by %s, a built-in network", s.model);
+    code =
+        network_check(COMMAND, &(network_names){s.model, named, s.config, s.function}, &s.is_file);
+    if (code != EXIT_DONE)
+        return code;
     if (s.outputs.count == 0 && (!s.is_file || s.steps))
         return usage_error(COMMAND, NO_OUTPUT);
     if (values && !rml_values_parse(values, s.mean, s.deviation))
