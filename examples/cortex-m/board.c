@@ -1,7 +1,6 @@
-// What a network needs of a board, on the boards that qemu has: the first instructions, a heap, a
-// clock, a place to print to. With it examples/one_network.c runs on a core without a system. It
-// prints how much of the stack and of the heap was used, so that both can be made as small.
-#include "runmodel.h"
+// A core without a system, on the boards that qemu has: the first instructions and a place to print
+// to. Behind main it prints how much of the stack was used, so that it can be made as small.
+#include "examples/cortex-m/board.h"
 
 #include <string.h>
 
@@ -9,11 +8,9 @@
 
 extern uint32_t data_load[], data_begin[], data_end[], bss_begin[], bss_end[];
 extern uint32_t stack_begin[], stack_end[];
-extern unsigned char heap_begin[], heap_end[];
 
 int main(void);
 int puts(const char *text);
-double rml_clock_ms(void);
 void reset(void);
 
 // ---- semihosting: what qemu, or a debugger, does for the program --------------------------------
@@ -44,7 +41,7 @@ static _Noreturn void leave(uint32_t code)
         ;
 }
 
-static void print_number(const char *what, size_t number)
+void board_print(const char *what, size_t number)
 {
     char text[16];
     size_t at = sizeof text - 1;
@@ -56,65 +53,7 @@ static void print_number(const char *what, size_t number)
     puts(text + at);
 }
 
-// ---- the heap: the first block that is large enough, between two symbols of the linker ----------
-
-typedef struct block {
-    size_t bytes; // of it and this head, a multiple of HEAD_BYTES; the next one lies behind
-    size_t taken;
-} block;
-
-#define HEAD_BYTES ((size_t)64) // keeps what follows aligned as the library wants it
-
-static size_t heap_top; // the most bytes that were ever in use, with what lies between
-
-static block *behind(block *at)
-{
-    return (block *)(void *)((unsigned char *)at + at->bytes);
-}
-
-static void *take(void *user, size_t bytes)
-{
-    block *const end = (block *)(void *)heap_end;
-    (void)user;
-    if (bytes > (size_t)(heap_end - heap_begin))
-        return NULL;
-    bytes = (bytes + 2 * HEAD_BYTES - 1) / HEAD_BYTES * HEAD_BYTES;
-    for (block *at = (block *)(void *)heap_begin; at < end; at = behind(at)) {
-        while (!at->taken && behind(at) < end && !behind(at)->taken)
-            at->bytes += behind(at)->bytes;
-        if (at->taken || at->bytes < bytes)
-            continue;
-        if (at->bytes > bytes) {
-            block *const rest = (block *)(void *)((unsigned char *)at + bytes);
-            *rest = (block){at->bytes - bytes, 0};
-            at->bytes = bytes;
-        }
-        at->taken = 1;
-        const size_t top = (size_t)((unsigned char *)behind(at) - heap_begin);
-        heap_top = top > heap_top ? top : heap_top;
-        return (unsigned char *)at + HEAD_BYTES;
-    }
-    return NULL;
-}
-
-static void give(void *user, void *memory)
-{
-    (void)user;
-    ((block *)(void *)((unsigned char *)memory - HEAD_BYTES))->taken = 0;
-}
-
-// ---- what the library asks for where there is no system -----------------------------------------
-
-const rml_allocator *rml_allocator_default(void)
-{
-    static const rml_allocator allocator = {take, give, NULL};
-    return &allocator;
-}
-
-double rml_clock_ms(void) // only a profile looks at it
-{
-    return 0;
-}
+__attribute__((weak)) void board_end(void) {}
 
 // ---- the first instructions ---------------------------------------------------------------------
 
@@ -126,13 +65,12 @@ __attribute__((used)) static void start(void)
 #endif
     memcpy(data_begin, data_load, (size_t)((char *)data_end - (char *)data_begin));
     memset(bss_begin, 0, (size_t)((char *)bss_end - (char *)bss_begin));
-    *(block *)(void *)heap_begin = (block){(size_t)(heap_end - heap_begin), 0};
     const int code = main();
     const uint32_t *used = stack_begin;
     while (used < stack_end && *used == STACK_PAINT)
         used++;
-    print_number("stack: ", (size_t)((const char *)stack_end - (const char *)used));
-    print_number("heap: ", heap_top);
+    board_print("stack: ", (size_t)((const char *)stack_end - (const char *)used));
+    board_end();
     leave((uint32_t)code);
 }
 

@@ -120,6 +120,14 @@ def convert_case(folder, lstm_network, name):
                  "--check-input", f"seq_input={x}"], {out: True})  # fmt: skip
 
 
+def export_case(folder, lstm_network):
+    """Two files: the header is there only where the source is."""
+    weights = copy(lstm_network().file("zip"), folder)
+    out = folder / "net.c"
+    return Case(["export-c", "lstm", "-w", weights, "-i", "seq_input=1x5x1", "-o", out],
+                {out: False, folder / "net.h": False})
+
+
 def package_case(folder, lstm_network, program):
     """A folder is read, and one is written over another."""
     source, out = folder / "in.mlpackage", folder / "out.mlpackage"
@@ -170,6 +178,7 @@ CASES = {
     **{f"convert-{kind}": lambda f, n, kind=kind: convert_case(f, n["lstm_network"], f"net.{kind}")
        for kind in ("safetensors", "onnx")},
     "convert-package": lambda f, n: package_case(f, n["lstm_network"], n["program"]),
+    "export-c": lambda f, n: export_case(f, n["lstm_network"]),
     "npz": lambda f, n: npz_case(f, n["lstm_network"]),
     "clip": lambda f, n: clip_case(f, n["wav2lip_network"], n["blob_detector"]),
     **{f"latent-{hears}": lambda f, n, hears=hears: latent_case(f, hears)

@@ -149,6 +149,10 @@ static void each(rml_c_emit *c, size_t step, copy_fn *fn)
             from.stride[i] = args->in[0].stride[axis];
         }
         break;
+    case RML_OP_CAST: // of floats to floats, see export.c
+        if (from.raw == to.raw)
+            return;
+        break;
     case RML_OP_LAYOUT_TRANSFORM:
     case RML_OP_EXPAND:
         break;
@@ -240,6 +244,7 @@ COPIES(rml_c_transpose, RML_OP_TRANSPOSE)
 COPIES(rml_c_concat, RML_OP_CONCAT)
 COPIES(rml_c_slice, RML_OP_SLICE)
 COPIES(rml_c_expand, RML_OP_EXPAND)
+COPIES(rml_c_cast, RML_OP_CAST)
 COPIES(rml_c_split, RML_OP_SPLIT)
 COPIES(rml_c_resize, RML_OP_RESIZE)
 COPIES(rml_c_space_to_depth, RML_OP_SPACE_TO_DEPTH)

@@ -3,12 +3,6 @@
 
 #include "ops/elementwise/nd_iterator.h"
 
-static void no_data(rml_c_emit *c, size_t step)
-{
-    (void)c;
-    (void)step;
-}
-
 static const char *const unary_names[RML_UNARY_COUNT] = {
     [RML_UNARY_CLAMP] = "NET_CLAMP",     [RML_UNARY_LEAKY_RELU] = "NET_LEAKY_RELU",
     [RML_UNARY_SIGMOID] = "NET_SIGMOID", [RML_UNARY_TANH] = "NET_TANH",
@@ -68,7 +62,7 @@ static void run_unary(rml_c_emit *c, size_t step)
                rml_c_out(c, step, 0, out));
 }
 
-const rml_c_op rml_c_unary = {RML_OP_UNARY, check_unary, no_data, run_unary};
+const rml_c_op rml_c_unary = {RML_OP_UNARY, check_unary, NULL, run_unary};
 
 // The views in the order of the output's memory.
 static rml_nd_iterator walk_of(const rml_op_args *args)

@@ -51,13 +51,14 @@ typedef struct rml_c_op {
     rml_op_id op;
     // Why the step cannot be written, or NULL. Notes the pieces and returns the scratch it needs.
     const char *(*check)(rml_c_emit *c, const rml_step *step, size_t *scratch);
-    void (*data)(rml_c_emit *c, size_t step); // weights and shapes, named by the step's number
+    // Weights and shapes, named by the step's number; NULL: it has none.
+    void (*data)(rml_c_emit *c, size_t step);
     void (*call)(rml_c_emit *c, size_t step);
 } rml_c_op;
 
 extern const rml_c_op rml_c_conv, rml_c_conv_transpose, rml_c_inverted, rml_c_matmul, rml_c_pool,
     rml_c_softmax, rml_c_lstm, rml_c_unary, rml_c_binary, rml_c_reshape, rml_c_layout,
-    rml_c_transpose, rml_c_concat, rml_c_slice, rml_c_expand, rml_c_split, rml_c_resize,
+    rml_c_transpose, rml_c_concat, rml_c_slice, rml_c_expand, rml_c_cast, rml_c_split, rml_c_resize,
     rml_c_space_to_depth, rml_c_depth_to_space;
 
 static inline void rml_c_use(rml_c_emit *c, rml_c_piece piece)
@@ -124,8 +125,7 @@ rml_c_image rml_c_image_of(const rml_tensor *view);
 rml_status rml_c_read(const rml_c_emit *c, const rml_constant *constant, float **out,
                       rml_error *err);
 
-// ---- activations (elementwise.c)
-// -----------------------------------------------------------------
+// ---- activations (elementwise.c) ----------------------------------------------------------------
 
 // An activation that is no clamp, on an output just computed.
 bool rml_c_activation_fits(rml_c_emit *c, const rml_activation *act);

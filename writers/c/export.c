@@ -12,8 +12,8 @@ static const rml_c_op *const ops[] = {
     &rml_c_conv,   &rml_c_conv_transpose, &rml_c_inverted,       &rml_c_matmul,
     &rml_c_pool,   &rml_c_softmax,        &rml_c_lstm,           &rml_c_unary,
     &rml_c_binary, &rml_c_reshape,        &rml_c_layout,         &rml_c_concat,
-    &rml_c_slice,  &rml_c_transpose,      &rml_c_expand,         &rml_c_split,
-    &rml_c_resize, &rml_c_space_to_depth, &rml_c_depth_to_space,
+    &rml_c_slice,  &rml_c_transpose,      &rml_c_expand,         &rml_c_cast,
+    &rml_c_split,  &rml_c_resize,         &rml_c_space_to_depth, &rml_c_depth_to_space,
 };
 
 rml_export_settings rml_export_settings_default(void)
@@ -59,9 +59,9 @@ static rml_status check_steps(rml_c_emit *c, rml_error *err)
     for (size_t i = 0; i < c->plan->step_count; i++) {
         size_t scratch = 0;
         const rml_node *node = rml_c_node(c, i);
+        const rml_node_id at = rml_c_step(c, i)->node;
         const char *why = refusal(c, i, &scratch);
-        c->buffers[c->value_buffers + i] = (rml_buffer){
-            .bytes = scratch, .first = node - c->graph->nodes, .last = node - c->graph->nodes};
+        c->buffers[c->value_buffers + i] = (rml_buffer){.bytes = scratch, .first = at, .last = at};
         if (!why)
             continue;
         if (++refused <= 8 && used < sizeof list)
@@ -143,8 +143,16 @@ static rml_status plan_memory(rml_c_emit *c, rml_error *err)
         if (is_port(c->graph, id) || unread)
             c->buffers[place->buffer].bytes = 0;
     }
-    return rml_memory_plan(c->buffers, c->value_buffers + plan->step_count, &c->arena, c->allocator,
-                           err);
+    RML_TRY(rml_memory_plan(c->buffers, c->value_buffers + plan->step_count, &c->arena,
+                            c->allocator, err));
+    size_t most = c->arena;
+    for (size_t i = 0; i < c->graph->input_count + c->graph->output_count; i++)
+        most = rml_sat_add(most, rml_sat_mul(rml_c_port_count(c, i), sizeof(float)));
+    if (most > INT32_MAX) // what kernels step by
+        return rml_fail(err, RML_ERR_LIMIT,
+                        "a run takes %zu bytes, and the C has numbers up to %d for them", most,
+                        INT32_MAX);
+    return RML_OK;
 }
 
 // ---- the self-test ------------------------------------------------------------------------------
@@ -171,28 +179,30 @@ static rml_status run_session(rml_c_emit *c, uint32_t *sum, rml_error *err)
     return RML_OK;
 }
 
+// The header has its name only once the source is whole.
 static rml_status write_both(rml_c_emit *c, const char *path, uint32_t expected, rml_error *err)
 {
     const size_t length = strlen(path);
-    char *header = rml_alloc_text(c->allocator, path);
-    if (!header)
+    rml_outfile header;
+    char *header_path = rml_alloc_text(c->allocator, path);
+    if (!header_path)
         return rml_fail_nomem(err, length, "the header's name");
-    header[length - 1] = 'h';
-    const char *slash = strrchr(header, '/');
+    header_path[length - 1] = 'h';
+    const char *slash = strrchr(header_path, '/');
     c->status = RML_OK;
     c->err = err;
-    rml_status status = rml_outfile_open(&c->file, path, c->allocator, err);
-    if (status == RML_OK) {
-        rml_c_say_source(c, slash ? slash + 1 : header, expected);
-        status = rml_outfile_finish(&c->file, c->status, err);
-    }
-    if (status == RML_OK)
-        status = rml_outfile_open(&c->file, header, c->allocator, err);
+    rml_status status = rml_outfile_open(&c->file, header_path, c->allocator, err);
     if (status == RML_OK) {
         rml_c_say_header(c);
-        status = rml_outfile_finish(&c->file, RML_OK, err);
+        header = c->file;
+        status = rml_outfile_open(&c->file, path, c->allocator, err);
+        if (status == RML_OK) {
+            rml_c_say_source(c, slash ? slash + 1 : header_path, expected);
+            status = rml_outfile_finish(&c->file, c->status, err);
+        }
+        status = rml_outfile_finish(&header, status, err);
     }
-    rml_free(c->allocator, header);
+    rml_free(c->allocator, header_path);
     return status;
 }
 

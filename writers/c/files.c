@@ -32,14 +32,30 @@ size_t rml_c_port_count(const rml_c_emit *c, size_t port)
     return count;
 }
 
+// An identifier of its name; of those whose names give the same, and come behind, with a number.
+#define PORT_BYTES 80
+static void name_port(const rml_c_emit *c, size_t port, char out[PORT_BYTES])
+{
+    const size_t inputs = c->graph->input_count;
+    char other[64];
+    rml_c_identifier(out, sizeof other, port_name(c, port));
+    for (size_t i = port < inputs ? 0 : inputs; i < port; i++) {
+        rml_c_identifier(other, sizeof other, port_name(c, i));
+        if (strcmp(other, out) == 0) {
+            rml_format(out, PORT_BYTES, "%s_%zu", other, port);
+            return;
+        }
+    }
+}
+
 // NAME_run(void *arena, const float *image, float *probs); with `inner` in0, out0.
 static void say_run(rml_c_emit *c, bool inner)
 {
     const size_t inputs = c->graph->input_count, ports = inputs + c->graph->output_count;
     rml_c_say(c, "int %s_run(void *arena", c->name);
     for (size_t i = 0; i < ports; i++) {
-        char name[64];
-        rml_c_identifier(name, sizeof name, port_name(c, i));
+        char name[PORT_BYTES];
+        name_port(c, i, name);
         rml_c_say(c, ", %sfloat *", i < inputs ? "const " : "");
         if (inner)
             rml_c_say(c, "%s%zu", i < inputs ? "in" : "out", i < inputs ? i : i - inputs);
@@ -78,8 +94,8 @@ void rml_c_say_header(rml_c_emit *c)
               "#define %s_SELFTEST_BYTES %zuu\n\n",
               macro, tested);
     for (size_t i = 0; i < ports; i++) {
-        char name[64];
-        rml_c_identifier(name, sizeof name, port_name(c, i));
+        char name[PORT_BYTES];
+        name_port(c, i, name);
         upper(name, sizeof name, name);
         rml_c_say(c, "#define %s_%s_%s_COUNT %zuu /* ", macro, i < inputs ? "IN" : "OUT", name,
                   rml_c_port_count(c, i));
@@ -95,6 +111,16 @@ void rml_c_say_header(rml_c_emit *c)
     rml_c_say(c, "#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }
 
+static void say_constant(rml_c_emit *c, rml_value_id id, const rml_tensor *view)
+{
+    const bool constant =
+        c->graph->values[id].kind == RML_VALUE_CONSTANT || c->plan->places[id].constant;
+    if (c->written[id] || !constant || view->dtype != RML_F32)
+        return;
+    c->written[id] = true;
+    rml_c_array(c, "net_k", (size_t)id, view->data, rml_tensor_count(view));
+}
+
 static void say_constants(rml_c_emit *c, size_t step)
 {
     const rml_node *node = rml_c_node(c, step);
@@ -103,11 +129,8 @@ static void say_constants(rml_c_emit *c, size_t step)
         const rml_value_id id = node->in[k];
         // Weights are arrays of their steps; lists of sizes and axes are in the calls.
         const bool data = k == 0 || node->op == RML_OP_BINARY || node->op == RML_OP_CONCAT;
-        if (id == RML_NO_VALUE || c->written[id] || !data || at->args.in[k].dtype != RML_F32 ||
-            !(c->graph->values[id].kind == RML_VALUE_CONSTANT || c->plan->places[id].constant))
-            continue;
-        c->written[id] = true;
-        rml_c_array(c, "net_k", (size_t)id, at->args.in[k].data, rml_tensor_count(&at->args.in[k]));
+        if (id != RML_NO_VALUE && data)
+            say_constant(c, id, &at->args.in[k]);
     }
 }
 
@@ -174,7 +197,8 @@ void rml_c_say_source(rml_c_emit *c, const char *header, uint32_t expected)
         }
     for (size_t i = 0; i < c->plan->step_count; i++) {
         say_constants(c, i);
-        rml_c_op_of(c, i)->data(c, i);
+        if (rml_c_op_of(c, i)->data)
+            rml_c_op_of(c, i)->data(c, i);
     }
     rml_c_say(c, "\n");
     say_run(c, true);

@@ -57,12 +57,6 @@ const rml_c_op rml_c_pool = {RML_OP_POOL, check_pool, data_pool, run_pool};
 
 // ---- softmax ------------------------------------------------------------------------------------
 
-static void no_data(rml_c_emit *c, size_t step)
-{
-    (void)c;
-    (void)step;
-}
-
 static const char *check_softmax(rml_c_emit *c, const rml_step *step, size_t *scratch)
 {
     const rml_softmax_attr *attr = &step->args.attr->softmax;
@@ -94,7 +88,7 @@ static void run_softmax(rml_c_emit *c, size_t step)
               is_short ? 8 : lanes_of(c), is_short);
 }
 
-const rml_c_op rml_c_softmax = {RML_OP_SOFTMAX, check_softmax, no_data, run_softmax};
+const rml_c_op rml_c_softmax = {RML_OP_SOFTMAX, check_softmax, NULL, run_softmax};
 
 // ---- LSTM ---------------------------------------------------------------------------------------
 
